@@ -1,0 +1,75 @@
+import { decideDisconnect, readAccount, readExchange } from './answers.ts'
+import { abi } from './abi.gen.ts'
+import { checkConfig } from './config.ts'
+import {
+  connectTarget,
+  guardRequest,
+  isLoopbackHost,
+  issuePrincipal,
+  mayGoTo,
+  open,
+  planCallback,
+  returnTo,
+  seal,
+  verifyPrincipal,
+  writeTarget,
+} from './decisions.ts'
+import { generateKey, parseKeys, publicJwks } from './keys.ts'
+import { Module } from './module.ts'
+import { codeVerifier, issueState, peekState, verifyState } from './state.ts'
+import type { Latchkey, Verifier } from './types.ts'
+
+/** Makes the whole engine of a compiled edge module. */
+export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
+  const m = new Module(compiled)
+  return {
+    abi: abi.version,
+    keys: {
+      generate: (kid, entropy32) => generateKey(m, kid, entropy32),
+      parse: (text) => parseKeys(m, text),
+      publicJwks: (ring) => publicJwks(m, ring),
+    },
+    state: {
+      issue: (ring, claims, context) => issueState(m, ring, claims, context),
+      verify: (keys, token, expected) => verifyState(m, keys, token, expected),
+      peek: (token) => peekState(m, token),
+      codeVerifier: (ring, state) => codeVerifier(m, ring, state),
+    },
+    callback: { plan: (input) => planCallback(m, input) },
+    returnTo: (text, options) => returnTo(m, text, options?.base),
+    seal: {
+      seal: (ring, bytes, context, entropy) => seal(m, ring, bytes, context, entropy),
+      open: (ring, text, context) => open(m, ring, text, context),
+    },
+    principal: {
+      issue: (ring, principal, context) => issuePrincipal(m, ring, principal, context),
+      verify: (ring, token, context) => verifyPrincipal(m, ring, token, context),
+    },
+    scope: {
+      writeTarget: (facts) => writeTarget(m, facts),
+      connectTarget: (facts) => connectTarget(m, facts),
+    },
+    guard: {
+      isLoopbackHost: (host) => isLoopbackHost(m, host),
+      request: (facts) => guardRequest(m, facts),
+      outbound: (url, options) => mayGoTo(m, url, options),
+    },
+    exchange: { read: (answer, context) => readExchange(m, answer, context) },
+    account: { read: (answer, context) => readAccount(m, answer, context) },
+    disconnect: { decide: (answer) => decideDisconnect(m, answer) },
+    config: { check: (vars) => checkConfig(m, vars) },
+  }
+}
+
+/** Makes the verifier of a compiled verify-only module. */
+export function makeVerifier(compiled: WebAssembly.Module): Verifier {
+  const m = new Module(compiled)
+  return {
+    abi: abi.version,
+    state: {
+      verify: (jwks, token, expected) => verifyState(m, jwks, token, expected),
+      peek: (token) => peekState(m, token),
+    },
+    returnTo: (text, options) => returnTo(m, text, options?.base),
+  }
+}

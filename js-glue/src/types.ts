@@ -1,0 +1,295 @@
+import type { ErrorCode, PublicCode } from './errors.ts'
+
+/** Says that this verifier cannot see the binding cookie. Never pass it on the way to an exchange. */
+export const skipBinding: unique symbol = Symbol('latchkey.skipBinding')
+
+/** Signature algorithm of a state token. It is bound to the key, never chosen by the token. */
+export type Alg = 'HS256' | 'EdDSA'
+
+/** Whose connection this is about: a person, or an organisation. `id`: 1..255 bytes of UTF-8 without control characters. */
+export interface Owner {
+  readonly kind: 'user' | 'org'
+  readonly id: string
+}
+
+/** Text or bytes. Secrets are better passed as bytes: a string cannot be wiped. */
+export type Text = string | Uint8Array
+
+/** What a state token says. Every text is 1..255 bytes of UTF-8 without control characters. */
+export interface StateClaims {
+  /** Default `HS256`. `EdDSA` tokens can be verified by anyone who has the JWK Set. */
+  readonly alg?: Alg
+  /** `iss`: own origin, from configuration. */
+  readonly issuer: string
+  /** `aud`: the redirect URI that the callback must arrive at. */
+  readonly audience: string
+  /** What the state is for, for example `connect`. A state of one flow is refused in another. */
+  readonly flow: string
+  /** `as`: the authorization server the browser is sent to (mix-up defence). */
+  readonly provider: string
+  /** `sub`: who started the flow. */
+  readonly subject: string
+  readonly owner: Owner
+  readonly app?: string
+  /** `target_link_uri`: where to go afterwards; a path that `returnTo` accepts as it is. */
+  readonly returnTo?: string
+  /** The 32 bytes of the browser-binding cookie. */
+  readonly binding?: Uint8Array
+  /** Whole seconds in milliseconds, 1,000..3,600,000. Default 600,000. */
+  readonly ttlMs?: number
+}
+
+export interface IssuedState {
+  readonly token: string
+  readonly nonce: string
+  readonly expiresAt: number
+  readonly pkce: { readonly challenge: string; readonly method: 'S256' }
+}
+
+declare const verified: unique symbol
+declare const unverified: unique symbol
+
+interface StateFields {
+  readonly alg: Alg
+  readonly kid: string
+  readonly issuer: string
+  readonly audience: string
+  readonly flow: string
+  readonly provider: string
+  readonly subject: string
+  readonly owner: Owner
+  readonly app?: string
+  readonly returnTo?: string
+  readonly nonce: string
+  readonly issuedAt: number
+  readonly expiresAt: number
+}
+
+/** A state whose signature, time and expectations have been checked. Only `state.verify` makes one. */
+export interface State extends StateFields {
+  readonly [verified]: true
+}
+
+/** What a token *says*, unchecked. For routing only; cannot be passed where a `State` is expected. */
+export interface UnverifiedState extends Partial<Omit<StateFields, 'alg' | 'kid'>> {
+  readonly [unverified]: true
+}
+
+/** What the verifier knows by itself, never from the token. */
+export interface Expected {
+  readonly now: number
+  readonly issuer: string
+  readonly audience: string
+  readonly flow?: string
+  readonly provider?: string
+  readonly subject?: string
+  /** The 32 bytes of the browser-binding cookie; a bound state is refused without it. */
+  readonly binding?: Uint8Array
+  /** How far `iat` may lie in the future. Default 60,000, at most 300,000. Expiry has no tolerance. */
+  readonly skewMs?: number
+}
+
+/** As `Expected`, for a reader that may say that it cannot see the binding cookie. */
+export type VerifierExpected = Omit<Expected, 'binding'> & {
+  readonly binding?: Uint8Array | typeof skipBinding
+}
+
+/** RFC 7517 key set, as `keys.publicJwks` returns it. Members other than Ed25519 keys are ignored. */
+export interface Jwks {
+  readonly keys: readonly Readonly<Record<string, unknown>>[]
+}
+
+export interface CallbackInput {
+  /** The query or form parameters exactly as received, duplicates included. */
+  readonly params: URLSearchParams | string | Iterable<readonly [string, string]>
+  /** What `state.verify` returned, or the code of the error it threw. */
+  readonly state: State | ErrorCode
+  readonly session: {
+    /** Who is signed in at the callback; absent when nobody is. */
+    readonly subject?: string
+    /** The issuer identifier of the authorization server (RFC 9207), where configuration has it. */
+    readonly asIssuer?: string
+    /** The authorization server always sends `iss`; its absence is then refused. */
+    readonly issRequired?: boolean
+  }
+}
+
+export type CallbackPlan =
+  | {
+      readonly action: 'exchange'
+      readonly code: string
+      readonly returnTo?: string
+      /** Store this nonce until then, atomically, and go on only if it was not there yet. */
+      readonly consume: { readonly nonce: string; readonly until: number }
+    }
+  | {
+      readonly action: 'redirect'
+      readonly reason: ErrorCode
+      readonly publicCode: PublicCode
+      readonly returnTo?: string
+    }
+
+/** Who is calling. */
+export interface Principal {
+  readonly subject: string
+  readonly org?: string
+  readonly role?: string
+  readonly kind: 'human' | 'service' | 'device'
+  readonly device?: string
+}
+
+/** A token endpoint's good answer, typed. Times are epoch milliseconds. */
+export interface TokenSet {
+  readonly accessToken: Uint8Array
+  readonly refreshToken?: Uint8Array
+  readonly expiresAt?: number
+  readonly refreshExpiresAt?: number
+  readonly scopes?: readonly string[]
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly contentType: string
+  /** At most 64,000 bytes. */
+  readonly body: Uint8Array
+}
+
+export interface Account {
+  /** The provider's stable id as decimal or opaque text. */
+  readonly id: string
+  /** What a person recognises: login, e-mail or name; the id where there is nothing better. */
+  readonly label: string
+}
+
+export interface RequestFacts {
+  readonly method: string
+  /** `Host` header as received. */
+  readonly host: string
+  readonly origin?: string
+  readonly secFetchSite?: string
+  readonly contentType?: string
+  /** Own origin from configuration. */
+  readonly ownOrigin: string
+  /** The one media type this route takes. */
+  readonly mediaType: 'application/json' | 'application/x-www-form-urlencoded'
+  /** Any of forwarded, x-forwarded-for, -host, -proto, x-real-ip is present. */
+  readonly proxied: boolean
+}
+
+export type RequestVerdict =
+  { readonly ok: true } | { readonly ok: false; readonly status: number; readonly code: ErrorCode }
+
+export type Rule =
+  | 'org_admin'
+  | 'no_org'
+  | 'role_is_member'
+  | 'asked_for_self'
+
+export interface WriteTarget {
+  readonly scope: 'org' | 'user'
+  readonly id: string
+  readonly rule: Rule
+}
+
+/** Provider facts that the core ships and configuration may override. */
+export interface ProviderSettings {
+  readonly name: string
+  readonly title: string
+  readonly profile: string
+  readonly clientId: string
+  readonly authorizationUrl: string
+  readonly tokenUrl: string
+  readonly revocationUrl?: string
+  readonly userInfoUrl?: string
+  readonly scopes: readonly string[]
+  readonly scopeSeparator: ' ' | ','
+  readonly authStyle: 'basic' | 'body'
+  readonly responseMode: 'query' | 'form_post'
+  readonly pkce: boolean
+  readonly asIssuer?: string
+  readonly issRequired: boolean
+  /** The variables that hold its secrets; the first is absent for a public client. */
+  readonly clientSecretName?: string
+  readonly webhookSecretName?: string
+}
+
+export interface Config {
+  readonly baseUrl: string
+  readonly dev: boolean
+  readonly connectEnabled: boolean
+  readonly providers: readonly ProviderSettings[]
+  readonly keys: KeyRing
+  readonly principalKeys?: KeyRing
+}
+
+declare const ring: unique symbol
+/** Parsed keys with every derived subkey. Opaque; never leaves the process, never printed. */
+export interface KeyRing {
+  readonly [ring]: true
+}
+
+/** What a revocation attempt came to, as the glue saw it. */
+export type RevocationAnswer =
+  | { readonly kind: 'unsupported' }
+  | ({ readonly kind: 'status' } & HttpAnswer)
+  | { readonly kind: 'unreachable' }
+
+export interface DisconnectResult {
+  readonly revoked: boolean
+  readonly deleted: boolean
+  readonly reason?: 'unsupported' | 'refused' | 'unreachable' | 'not_connected'
+}
+
+export interface Latchkey {
+  readonly abi: number
+  readonly keys: {
+    generate(kid: string, entropy32: Uint8Array): string
+    parse(text: Text): KeyRing
+    publicJwks(ring: KeyRing): Jwks
+  }
+  readonly state: {
+    issue(ring: KeyRing, claims: StateClaims, ctx: { now: number; entropy: Uint8Array }): IssuedState
+    verify(keys: KeyRing | Jwks, token: string, expected: Expected): State
+    peek(token: string): UnverifiedState
+    codeVerifier(ring: KeyRing, state: State): string
+  }
+  readonly callback: { plan(input: CallbackInput): CallbackPlan }
+  returnTo(text: string, options?: { base?: string }): string | null
+  readonly seal: {
+    seal(ring: KeyRing, bytes: Uint8Array, context: readonly string[], ctx: { entropy: Uint8Array }): string
+    open(ring: KeyRing, text: string, context: readonly string[]): Uint8Array
+  }
+  readonly principal: {
+    issue(ring: KeyRing, principal: Principal, ctx: { now: number; ttlMs?: number }): string
+    verify(ring: KeyRing, token: string, ctx: { now: number }): Principal
+  }
+  readonly scope: {
+    writeTarget(facts: { subject: string; org?: string; role?: string }): WriteTarget
+    /** As `writeTarget`, for a caller who said whose connection it shall be; throws `not_allowed`. */
+    connectTarget(facts: { subject: string; org?: string; role?: string; requested: 'user' | 'org' }): WriteTarget
+  }
+  readonly guard: {
+    isLoopbackHost(host: string): boolean
+    request(facts: RequestFacts): RequestVerdict
+    /** May a request with a secret go to this URL, having been sent to `from` (absent: the first hop)? */
+    outbound(url: string, options: { dev: boolean; from?: string; hop?: number }): boolean
+  }
+  readonly exchange: { read(answer: HttpAnswer, ctx: { now: number; profile: string }): TokenSet }
+  readonly account: { read(answer: HttpAnswer, ctx: { profile: string }): Account }
+  readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }
+  readonly config: {
+    /** Checks every variable; throws `config_invalid`, `config_missing` with `at` = the variable's name. */
+    check(vars: Readonly<Record<string, string | undefined>>): Config
+  }
+}
+
+/** What `latchkey/verify` can do: everything that needs no secret. */
+export interface Verifier {
+  readonly abi: number
+  readonly state: {
+    /** EdDSA only. `binding` may be `skipBinding` where the cookie cannot be seen. */
+    verify(jwks: Jwks, token: string, expected: VerifierExpected): State
+    peek(token: string): UnverifiedState
+  }
+  returnTo(text: string, options?: { base?: string }): string | null
+}

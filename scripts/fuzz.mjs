@@ -1,0 +1,65 @@
+// Runs every fuzz target from its kept inputs (tests/corpus/<name>), with the sanitizers.
+//   npm run fuzz -- --seconds 60         each target for 60 seconds
+//   npm run fuzz -- --seconds 60 json    only `json`
+// What libFuzzer finds new stays in build/fuzz/corpus; an input that breaks something in build/fuzz/findings.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { root, toolEnv } from './paths.mjs'
+
+const { values, positionals } = parseArgs({
+  options: { seconds: { type: 'string', default: '60' } },
+  allowPositionals: true,
+})
+const seconds = Number(values.seconds)
+if (!Number.isInteger(seconds) || seconds < 1)
+  stop(`--seconds takes a whole number from 1 up, not ${values.seconds}`)
+
+const run = (file, args, stdio) => spawnSync(file, args, { cwd: root, env: toolEnv, stdio, encoding: 'utf8' })
+
+for (const step of [['--preset'], ['--build', '--preset']]) {
+  const built = run('cmake', [...step, 'fuzz'], 'pipe')
+  if (built.status !== 0) stop(built.stdout + built.stderr)
+}
+
+const bin = `${root}/build/fuzz/tests`
+const all = readdirSync(bin)
+  .filter((file) => /^fuzz_[a-z0-9_]+$/.test(file))
+  .map((file) => file.slice('fuzz_'.length))
+const unknown = positionals.filter((name) => !all.includes(name))
+if (unknown.length > 0) stop(`no fuzz target is called ${unknown.join(', ')}; there are: ${all.join(' ')}`)
+
+let failed = false
+for (const name of positionals.length > 0 ? positionals : all) {
+  const found = `${root}/build/fuzz/corpus/${name}`
+  const findings = `${root}/build/fuzz/findings/${name}/`
+  const kept = `${root}/tests/corpus/${name}`
+  const dictionary = `${root}/tests/fuzz/${name}.dict`
+  for (const folder of [found, findings]) mkdirSync(folder, { recursive: true })
+  const fuzzed = run(
+    `${bin}/fuzz_${name}`,
+    [
+      `-max_total_time=${seconds}`,
+      '-timeout=10',
+      '-rss_limit_mb=2048',
+      '-print_final_stats=1',
+      '-verbosity=0',
+      `-artifact_prefix=${findings}`,
+      ...(existsSync(dictionary) ? [`-dict=${dictionary}`] : []),
+      found,
+      ...(existsSync(kept) ? [kept] : []),
+    ],
+    'pipe',
+  )
+  const runs = fuzzed.stderr.match(/number_of_executed_units:\s*(\d+)/)?.[1] ?? '0'
+  const good = fuzzed.status === 0 && Number(runs) > 0
+  if (!good) console.log(fuzzed.stderr)
+  failed ||= !good
+  console.log(`${good ? 'ok' : 'not ok'} ${name}: ${runs} inputs in ${seconds} s`)
+}
+process.exit(failed ? 1 : 0)
+
+function stop(text) {
+  console.error(text)
+  process.exit(2)
+}

@@ -1,0 +1,361 @@
+#include "latchkey/config.hpp"
+
+#include "latchkey/crypto.hpp"
+#include "latchkey/text.hpp"
+#include "latchkey/url.hpp"
+
+#include <algorithm>
+
+namespace latchkey::config {
+namespace {
+
+using json::Kind;
+using json::Value;
+
+constexpr std::string_view known_members[] = {
+    "profile",     "clientId", "title",        "authorizationUrl", "tokenUrl", "revocationUrl",
+    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",
+};
+
+const Var* find(std::span<const Var> vars, std::string_view name) noexcept {
+  for (const Var& var : vars) {
+    if (var.name == name) return var.present ? &var : nullptr;
+  }
+  return nullptr;
+}
+
+std::string_view value_of(std::span<const Var> vars, std::string_view name) noexcept {
+  const Var* var = find(vars, name);
+  return var == nullptr ? std::string_view{} : var->value;
+}
+
+Verdict wrong(std::string_view variable, Errc code, Errc cause, std::uint32_t at = 0) noexcept {
+  Verdict out;
+  out.code = code;
+  out.cause = cause;
+  out.at = at;
+  out.variable.assign(variable);
+  return out;
+}
+
+Verdict invalid(std::string_view variable) noexcept {
+  return wrong(variable, Errc::config_invalid, Errc::config_invalid);
+}
+
+Verdict missing(std::string_view variable) noexcept {
+  return wrong(variable, Errc::config_missing, Errc::config_missing);
+}
+
+Verdict check_keys(std::span<const Var> vars, Config& out) noexcept {
+  const std::string_view text = value_of(vars, var_keys);
+  if (text.empty()) return missing(var_keys);
+  const auto count = keys::parse(text, out.keys);
+  if (!count) return wrong(var_keys, Errc::config_invalid, count.error(), count.at());
+  out.key_count = *count;
+  return {};
+}
+
+// Equal keys have equal subkeys (HKDF is a function), and different ones do not.
+bool share_a_key(keys::Ring a, keys::Ring b) noexcept {
+  bool shared = false;
+  for (const keys::Key& one : a) {
+    for (const keys::Key& other : b) shared = crypto::equal(one.seal, other.seal) || shared;
+  }
+  return shared;
+}
+
+Verdict check_principal_key(std::span<const Var> vars, Config& out) noexcept {
+  const Var* var = find(vars, var_principal_key);
+  if (var == nullptr) return {};
+  const auto count = keys::parse(var->value, out.principal_keys);
+  if (!count) return wrong(var_principal_key, Errc::config_invalid, count.error(), count.at());
+  out.principal_key_count = *count;
+  if (share_a_key(out.ring(), out.principal_ring())) {
+    return wrong(var_principal_key, Errc::config_invalid, Errc::key_duplicate);
+  }
+  return {};
+}
+
+// Browsers leave a default port out of `Origin`; an origin that keeps it would equal none.
+std::string_view without_default_port(const url::Url& parsed) noexcept {
+  const std::string_view port = parsed.https ? ":443" : ":80";
+  std::string_view origin = parsed.origin;
+  if (origin.size() > port.size() && origin.substr(origin.size() - port.size()) == port) {
+    origin.remove_suffix(port.size());
+  }
+  return origin;
+}
+
+Verdict check_base_url(std::span<const Var> vars, Config& out, bool& loopback) noexcept {
+  const std::string_view text = value_of(vars, var_base_url);
+  if (text.empty()) return missing(var_base_url);
+  const auto parsed = url::parse(text);
+  if (!parsed) {
+    return wrong(var_base_url, Errc::config_invalid, parsed.error(), parsed.at());
+  }
+  loopback = url::is_loopback_host(parsed->host);
+  if (!parsed->https && !loopback) return invalid(var_base_url);
+  if (parsed->has_query || (!parsed->path.empty() && parsed->path != "/")) {
+    return invalid(var_base_url);
+  }
+  out.base_url = without_default_port(*parsed);
+  if (out.base_url.size() > max_base_url) return invalid(var_base_url);
+  return {};
+}
+
+Verdict check_dev(std::span<const Var> vars, bool loopback, Config& out) noexcept {
+  const std::string_view text = value_of(vars, var_dev);
+  if (text.empty() || text == "0") return {};
+  if (text != "1" || !loopback) return invalid(var_dev);
+  out.dev = true;
+  return {};
+}
+
+Verdict check_connect(std::span<const Var> vars, Config& out) noexcept {
+  const std::string_view text = value_of(vars, var_connect);
+  if (text.empty() || text == "false") return {};
+  if (text != "true") return invalid(var_connect);
+  out.connect_enabled = true;
+  return {};
+}
+
+bool is_provider_name(std::string_view name) noexcept {
+  if (name.empty() || name.size() > max_name || name.front() == '-') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+SecretName secret_name(std::string_view provider, std::string_view suffix) noexcept {
+  char name[SecretName::capacity];
+  std::size_t size = 0;
+  for (const char c : provider) {
+    name[size++] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  for (const char c : suffix) name[size++] = c;
+  SecretName out;
+  out.assign({name, size});
+  return out;
+}
+
+/// Reads one provider's object; what it reads comes from configuration or from the profile.
+class ProviderReader {
+public:
+  ProviderReader(std::string_view json, Writer& scopes, bool dev) noexcept
+      : json_{json}, scopes_{scopes}, dev_{dev} {}
+
+  [[nodiscard]] bool read(const Value& entry, Provider& out) noexcept {
+    at_ = position(entry.node().name);
+    if (!is_provider_name(entry.node().name) || !entry.is(Kind::object)) return false;
+    if (!has_known_members_only(entry)) return false;
+    const auto* row = profile::find(text_of(entry, "profile"));
+    if (row == nullptr) return false;
+    out = Provider{};
+    out.name = entry.node().name;
+    out.profile = row->name;
+    out.auth_style = row->auth_style;
+    out.scope_separator = row->scope_separator;
+    out.client_id = text_of(entry, "clientId");
+    if (!text::is_plain(out.client_id, max_client_id)) return false;
+    return read_title(entry, *row, out) && read_urls(entry, *row, out) &&
+           read_response_mode(entry, *row, out) && read_scopes(entry, out) &&
+           read_client_kind(entry, *row, out);
+  }
+
+  /// Where in the text the last look went.
+  [[nodiscard]] std::uint32_t at() const noexcept { return at_; }
+
+private:
+  [[nodiscard]] std::uint32_t position(std::string_view part) const noexcept {
+    return part.data() == nullptr ? 0 : static_cast<std::uint32_t>(part.data() - json_.data());
+  }
+
+  [[nodiscard]] Value look(const Value& entry, std::string_view name) noexcept {
+    const Value member = entry.member(name);
+    at_ = position(member.present() ? member.node().name : entry.node().name);
+    return member;
+  }
+
+  [[nodiscard]] std::string_view text_of(const Value& entry, std::string_view name) noexcept {
+    return look(entry, name).text();
+  }
+
+  [[nodiscard]] bool has_known_members_only(const Value& entry) noexcept {
+    for (Value member = entry.first(); member.present(); member = entry.next(member)) {
+      const std::string_view name = member.node().name;
+      at_ = position(name);
+      const auto* const end = std::end(known_members);
+      if (std::find(std::begin(known_members), end, name) == end) return false;
+    }
+    return true;
+  }
+
+  // `generic` says nothing about whose server it is; the name that was chosen for it does.
+  [[nodiscard]] bool read_title(const Value& entry, const profile::Profile& row,
+                                Provider& out) noexcept {
+    const Value member = look(entry, "title");
+    out.title = member.present() ? member.text() : row.name == "generic" ? out.name : row.title;
+    return text::is_plain(out.title, max_title);
+  }
+
+  [[nodiscard]] bool is_url(std::string_view text, bool with_query) const noexcept {
+    const auto parsed = url::parse(text);
+    if (!parsed || (parsed->has_query && !with_query)) return false;
+    return parsed->https || (dev_ && url::is_loopback_host(parsed->host));
+  }
+
+  [[nodiscard]] bool read_url(const Value& entry, std::string_view name, std::string_view fallback,
+                              std::string_view& out) noexcept {
+    const Value member = look(entry, name);
+    out = member.present() ? member.text() : fallback;
+    return !member.present() || is_url(out, true);
+  }
+
+  [[nodiscard]] bool read_urls(const Value& entry, const profile::Profile& row,
+                               Provider& out) noexcept {
+    return read_url(entry, "authorizationUrl", row.authorization_url, out.authorization_url) &&
+           !out.authorization_url.empty() &&
+           read_url(entry, "tokenUrl", row.token_url, out.token_url) && !out.token_url.empty() &&
+           read_url(entry, "revocationUrl", row.revocation_url, out.revocation_url) &&
+           read_url(entry, "userInfoUrl", row.user_info_url, out.user_info_url) &&
+           read_issuer(entry, row, out);
+  }
+
+  // A server that always sends `iss` is only held to it when we know what it must be.
+  [[nodiscard]] bool read_issuer(const Value& entry, const profile::Profile& row,
+                                 Provider& out) noexcept {
+    const Value member = look(entry, "issuer");
+    if (!member.present()) return true;
+    out.as_issuer = member.text();
+    out.iss_required = row.iss_supported;
+    return is_url(out.as_issuer, false);
+  }
+
+  [[nodiscard]] bool read_response_mode(const Value& entry, const profile::Profile& row,
+                                        Provider& out) noexcept {
+    const Value member = look(entry, "responseMode");
+    out.response_mode = row.response_mode;
+    if (!member.present()) return true;
+    out.response_mode = member.text() == "form_post" ? profile::ResponseMode::form_post
+                                                     : profile::ResponseMode::query;
+    return member.text() == "form_post" || member.text() == "query";
+  }
+
+  // A scope with a comma in it would be two where commas separate.
+  [[nodiscard]] bool is_scope(std::string_view text, const Provider& provider) const noexcept {
+    return profile::is_scope_token(text) &&
+           (provider.scope_separator == profile::ScopeSeparator::space ||
+            text.find(',') == std::string_view::npos);
+  }
+
+  [[nodiscard]] bool read_scopes(const Value& entry, Provider& out) noexcept {
+    const Value list = look(entry, "scopes");
+    if (!list.present()) return true;
+    if (!list.is(Kind::array)) return false;
+    const std::size_t begin = scopes_.size();
+    std::size_t count = 0;
+    for (Value scope = list.first(); scope.present(); scope = list.next(scope)) {
+      if (count++ == max_scopes || !is_scope(scope.text(), out)) return false;
+      if (count > 1) scopes_.put(' ');
+      scopes_.put(scope.text());
+    }
+    out.scopes = latchkey::text_of(scopes_.written().subspan(begin));
+    return true;
+  }
+
+  // RFC 9700 section 2.1.1: a public client without PKCE has nothing that ties the code to it.
+  [[nodiscard]] bool read_client_kind(const Value& entry, const profile::Profile& row,
+                                      Provider& out) noexcept {
+    const Value member = look(entry, "public");
+    out.pkce = row.pkce != profile::Pkce::no;
+    if (member.present() && !member.is(Kind::boolean)) return false;
+    if (member.present() && member.node().boolean) return out.pkce;
+    out.client_secret = secret_name(out.name, "_CLIENT_SECRET");
+    return true;
+  }
+
+  std::string_view json_;
+  Writer& scopes_;
+  bool dev_;
+  std::uint32_t at_{0};
+};
+
+Verdict check_providers(std::span<const Var> vars, std::span<json::Node> nodes, MutBytes scratch,
+                        Config& out) noexcept {
+  const std::string_view text = value_of(vars, var_providers);
+  if (text.empty()) return missing(var_providers);
+  if (text.size() > max_providers_text) return invalid(var_providers);
+  if (scratch.size() / 2 < text.size()) {
+    return wrong(var_providers, Errc::output_too_small, Errc::output_too_small);
+  }
+  const MutBytes json = scratch.first(text.size());
+  std::copy_n(text.data(), text.size(), reinterpret_cast<char*>(json.data()));
+  const auto root = json::parse(json, nodes);
+  if (!root) return wrong(var_providers, Errc::config_invalid, root.error(), root.at());
+  if (!root->is(Kind::object)) return invalid(var_providers);
+
+  Writer scopes{scratch.subspan(text.size())};
+  ProviderReader reader{text_of(json), scopes, out.dev};
+  for (Value entry = root->first(); entry.present(); entry = root->next(entry)) {
+    if (out.provider_count == max_providers) return invalid(var_providers);
+    if (!reader.read(entry, out.providers[out.provider_count])) {
+      return wrong(var_providers, Errc::config_invalid, Errc::config_invalid, reader.at());
+    }
+    ++out.provider_count;
+  }
+  // Joined scopes are shorter than the JSON they come from.
+  LK_CHECK(!scopes.overflow());
+  return {};
+}
+
+Verdict check_secrets(std::span<const Var> vars, Config& out) noexcept {
+  for (std::size_t i = 0; i < out.provider_count; ++i) {
+    Provider& provider = out.providers[i];
+    if (!provider.client_secret.empty()) {
+      const std::string_view secret = value_of(vars, provider.client_secret.view());
+      if (secret.empty()) return missing(provider.client_secret.view());
+      if (!text::is_plain(secret, max_secret)) return invalid(provider.client_secret.view());
+    }
+    const SecretName webhook = secret_name(provider.name, "_WEBHOOK_SECRET");
+    const Var* var = find(vars, webhook.view());
+    if (var == nullptr) continue;
+    if (!text::is_plain(var->value, max_secret)) return invalid(webhook.view());
+    provider.webhook_secret = webhook;
+  }
+  return {};
+}
+
+Verdict check_all(std::span<const Var> vars, std::span<json::Node> nodes, MutBytes scratch,
+                  Config& out) noexcept {
+  bool loopback = false;
+  if (const Verdict v = check_keys(vars, out); !v) return v;
+  if (const Verdict v = check_principal_key(vars, out); !v) return v;
+  if (const Verdict v = check_base_url(vars, out, loopback); !v) return v;
+  if (const Verdict v = check_dev(vars, loopback, out); !v) return v;
+  if (const Verdict v = check_connect(vars, out); !v) return v;
+  if (const Verdict v = check_providers(vars, nodes, scratch, out); !v) return v;
+  return check_secrets(vars, out);
+}
+
+}  // namespace
+
+Verdict check(std::span<const Var> vars, std::span<json::Node> nodes, MutBytes scratch,
+              Config& out) noexcept {
+  out.base_url = {};
+  out.dev = false;
+  out.connect_enabled = false;
+  out.key_count = 0;
+  out.principal_key_count = 0;
+  out.provider_count = 0;
+  const Verdict verdict = check_all(vars, nodes, scratch, out);
+  if (!verdict) {
+    out.key_count = 0;
+    out.principal_key_count = 0;
+    out.provider_count = 0;
+    crypto::wipe_object(out.keys);
+    crypto::wipe_object(out.principal_keys);
+  }
+  return verdict;
+}
+
+}  // namespace latchkey::config

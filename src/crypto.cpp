@@ -1,0 +1,125 @@
+#include "latchkey/crypto.hpp"
+
+#include <sodium/crypto_aead_xchacha20poly1305.h>
+#include <sodium/crypto_auth_hmacsha256.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <sodium/crypto_kdf_hkdf_sha256.h>
+#include <sodium/crypto_sign_ed25519.h>
+#include <sodium/utils.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace latchkey::crypto {
+namespace {
+
+constexpr std::uint64_t block_bits = 512;
+
+// libsodium's hash state is a public struct; after one whole block it is just the chaining value.
+crypto_hash_sha256_state after_one_block(const std::array<std::uint32_t, 8>& chaining) noexcept {
+  crypto_hash_sha256_state state;
+  std::memcpy(state.state, chaining.data(), sizeof state.state);
+  state.count = block_bits;
+  return state;
+}
+
+void update(crypto_hash_sha256_state& state, Bytes bytes) noexcept {
+  crypto_hash_sha256_update(&state, bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+void wipe(MutBytes bytes) noexcept { sodium_memzero(bytes.data(), bytes.size()); }
+
+bool equal(Bytes a, Bytes b) noexcept {
+  return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+Sha256 sha256(Bytes a, Bytes b) noexcept {
+  Sha256 out;
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  update(state, a);
+  update(state, b);
+  crypto_hash_sha256_final(&state, out.data());
+  return out;
+}
+
+MacKey mac_key(Bytes key) noexcept {
+  crypto_auth_hmacsha256_state state;
+  crypto_auth_hmacsha256_init(&state, key.data(), key.size());
+  MacKey out;
+  std::memcpy(out.inner.data(), state.ictx.state, sizeof out.inner);
+  std::memcpy(out.outer.data(), state.octx.state, sizeof out.outer);
+  wipe_object(state);
+  return out;
+}
+
+Tag mac(const MacKey& key, Bytes a, Bytes b, Bytes c) noexcept {
+  crypto_hash_sha256_state state = after_one_block(key.inner);
+  update(state, a);
+  update(state, b);
+  update(state, c);
+  Sha256 digest;
+  crypto_hash_sha256_final(&state, digest.data());
+  state = after_one_block(key.outer);
+  update(state, digest);
+  Tag out;
+  crypto_hash_sha256_final(&state, out.data());
+  return out;
+}
+
+void hkdf(Bytes ikm, Bytes salt, Bytes info, MutBytes out) noexcept {
+  LK_CHECK(out.size() <= crypto_kdf_hkdf_sha256_BYTES_MAX);
+  Secret32 prk;
+  crypto_kdf_hkdf_sha256_extract(prk.data(), salt.data(), salt.size(), ikm.data(), ikm.size());
+  crypto_kdf_hkdf_sha256_expand(out.data(), out.size(), reinterpret_cast<const char*>(info.data()),
+                                info.size(), prk.data());
+  wipe_object(prk);
+}
+
+Ed25519Public SignKey::public_key() const noexcept {
+  Ed25519Public out;
+  std::copy(seed_and_public.begin() + 32, seed_and_public.end(), out.begin());
+  return out;
+}
+
+SignKey sign_key(const Secret32& seed) noexcept {
+  SignKey out;
+  Ed25519Public unused;
+  crypto_sign_ed25519_seed_keypair(unused.data(), out.seed_and_public.data(), seed.data());
+  return out;
+}
+
+Ed25519Signature sign(const SignKey& key, Bytes message) noexcept {
+  Ed25519Signature out;
+  crypto_sign_ed25519_detached(out.data(), nullptr, message.data(), message.size(),
+                               key.seed_and_public.data());
+  return out;
+}
+
+bool verify(const Ed25519Public& key, Bytes message, const Ed25519Signature& signature) noexcept {
+  return crypto_sign_ed25519_verify_detached(signature.data(), message.data(), message.size(),
+                                             key.data()) == 0;
+}
+
+void aead_seal(const Secret32& key, Bytes nonce, Bytes associated, Bytes plain,
+               MutBytes out) noexcept {
+  LK_CHECK(nonce.size() == aead_nonce_size && out.size() == plain.size() + aead_tag_size);
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out.data(), nullptr, plain.data(), plain.size(),
+                                             associated.data(), associated.size(), nullptr,
+                                             nonce.data(), key.data());
+}
+
+bool aead_open(const Secret32& key, Bytes nonce, Bytes associated, Bytes sealed,
+               MutBytes out) noexcept {
+  LK_CHECK(nonce.size() == aead_nonce_size);
+  if (sealed.size() < aead_tag_size) return false;
+  LK_CHECK(out.size() == sealed.size() - aead_tag_size);
+  return crypto_aead_xchacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, sealed.data(),
+                                                    sealed.size(), associated.data(),
+                                                    associated.size(), nonce.data(),
+                                                    key.data()) == 0;
+}
+
+}  // namespace latchkey::crypto

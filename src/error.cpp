@@ -1,0 +1,220 @@
+#include "latchkey/error.hpp"
+
+namespace latchkey {
+
+std::string_view to_string(Errc code) noexcept {
+  switch (code) {
+  case Errc::ok: return "ok";
+  case Errc::slice_invalid: return "slice_invalid";
+  case Errc::output_too_small: return "output_too_small";
+  case Errc::time_invalid: return "time_invalid";
+  case Errc::base64_invalid: return "base64_invalid";
+  case Errc::utf8_invalid: return "utf8_invalid";
+  case Errc::json_invalid: return "json_invalid";
+  case Errc::key_invalid: return "key_invalid";
+  case Errc::key_duplicate: return "key_duplicate";
+  case Errc::key_ring_empty: return "key_ring_empty";
+  case Errc::jwks_invalid: return "jwks_invalid";
+  case Errc::seal_invalid: return "seal_invalid";
+  case Errc::seal_unknown_key: return "seal_unknown_key";
+  case Errc::claim_invalid: return "claim_invalid";
+  case Errc::return_to_invalid: return "return_to_invalid";
+  case Errc::state_missing: return "state_missing";
+  case Errc::state_too_long: return "state_too_long";
+  case Errc::state_malformed: return "state_malformed";
+  case Errc::state_unknown_key: return "state_unknown_key";
+  case Errc::state_bad_signature: return "state_bad_signature";
+  case Errc::state_payload_invalid: return "state_payload_invalid";
+  case Errc::state_from_future: return "state_from_future";
+  case Errc::state_expired: return "state_expired";
+  case Errc::issuer_mismatch: return "issuer_mismatch";
+  case Errc::audience_mismatch: return "audience_mismatch";
+  case Errc::flow_mismatch: return "flow_mismatch";
+  case Errc::provider_mismatch: return "provider_mismatch";
+  case Errc::subject_mismatch: return "subject_mismatch";
+  case Errc::binding_mismatch: return "binding_mismatch";
+  case Errc::callback_malformed: return "callback_malformed";
+  case Errc::code_invalid: return "code_invalid";
+  case Errc::access_denied: return "access_denied";
+  case Errc::provider_error: return "provider_error";
+  case Errc::provider_refused_client: return "provider_refused_client";
+  case Errc::state_consumed: return "state_consumed";
+  case Errc::store_unavailable: return "store_unavailable";
+  case Errc::exchange_refused: return "exchange_refused";
+  case Errc::exchange_unreadable: return "exchange_unreadable";
+  case Errc::exchange_unreachable: return "exchange_unreachable";
+  case Errc::account_unreadable: return "account_unreadable";
+  case Errc::already_connected: return "already_connected";
+  case Errc::principal_missing: return "principal_missing";
+  case Errc::principal_invalid: return "principal_invalid";
+  case Errc::principal_expired: return "principal_expired";
+  case Errc::not_allowed: return "not_allowed";
+  case Errc::host_refused: return "host_refused";
+  case Errc::origin_refused: return "origin_refused";
+  case Errc::media_type_refused: return "media_type_refused";
+  case Errc::proxied_refused: return "proxied_refused";
+  case Errc::config_missing: return "config_missing";
+  case Errc::config_invalid: return "config_invalid";
+  case Errc::provider_unknown: return "provider_unknown";
+  case Errc::connect_disabled: return "connect_disabled";
+  case Errc::not_connected: return "not_connected";
+  case Errc::reconnect_required: return "reconnect_required";
+  case Errc::corrupt: return "corrupt";
+  }
+  return {};
+}
+
+std::string_view to_string(PublicCode code) noexcept {
+  switch (code) {
+  case PublicCode::none: return "none";
+  case PublicCode::access_denied: return "access_denied";
+  case PublicCode::invalid_state: return "invalid_state";
+  case PublicCode::expired_state: return "expired_state";
+  case PublicCode::used_state: return "used_state";
+  case PublicCode::other_browser: return "other_browser";
+  case PublicCode::other_account: return "other_account";
+  case PublicCode::provider_error: return "provider_error";
+  case PublicCode::exchange_failed: return "exchange_failed";
+  case PublicCode::already_connected: return "already_connected";
+  case PublicCode::not_allowed: return "not_allowed";
+  case PublicCode::temporarily_unavailable: return "temporarily_unavailable";
+  case PublicCode::misconfigured: return "misconfigured";
+  }
+  return {};
+}
+
+std::string_view meaning(Errc code) noexcept {
+  switch (code) {
+  case Errc::ok: return "no error";
+  case Errc::slice_invalid: return "a (pointer, length) pair lies outside the arena";
+  case Errc::output_too_small: return "the result does not fit into the space given for it";
+  case Errc::time_invalid: return "not a whole number of milliseconds in 0..8.64e15";
+  case Errc::base64_invalid: return "not canonical base64url, or not of the wanted length";
+  case Errc::utf8_invalid: return "not well-formed UTF-8";
+  case Errc::json_invalid: return "not strict JSON, or beyond depth or size";
+  case Errc::key_invalid: return "not kid:key with a canonical 32-byte key";
+  case Errc::key_duplicate: return "the same key id, or the same key, twice";
+  case Errc::key_ring_empty: return "no key at all";
+  case Errc::jwks_invalid: return "not a JWK Set with a usable Ed25519 key";
+  case Errc::seal_invalid: return "not sealed by us, changed, or sealed for another context";
+  case Errc::seal_unknown_key: return "sealed with a key that is not in the ring";
+  case Errc::claim_invalid: return "a claim is missing, too long, not UTF-8 or out of range";
+  case Errc::return_to_invalid: return "not a return path in its normal form";
+  case Errc::state_missing: return "no state at all";
+  case Errc::state_too_long: return "more than 4,096 bytes";
+  case Errc::state_malformed: return "not three canonical parts with our exact header";
+  case Errc::state_unknown_key: return "no key of that id and algorithm";
+  case Errc::state_bad_signature: return "the signature is not ours";
+  case Errc::state_payload_invalid: return "signed, but a claim is missing, unknown or out of range";
+  case Errc::state_from_future: return "issued later than now plus the skew";
+  case Errc::state_expired: return "older than its life";
+  case Errc::issuer_mismatch: return "the issuer is another";
+  case Errc::audience_mismatch: return "made for another redirect URI";
+  case Errc::flow_mismatch: return "made for another flow";
+  case Errc::provider_mismatch: return "made for another provider";
+  case Errc::subject_mismatch: return "started by somebody else, or nobody is signed in";
+  case Errc::binding_mismatch: return "started in another browser";
+  case Errc::callback_malformed: return "a parameter twice or too long, or code and error together";
+  case Errc::code_invalid: return "no authorization code, or not of a code's form";
+  case Errc::access_denied: return "the person said no at the provider";
+  case Errc::provider_error: return "the provider reported an error of its own";
+  case Errc::provider_refused_client: return "the provider refuses this client's registration";
+  case Errc::state_consumed: return "the state was used before";
+  case Errc::store_unavailable: return "storage did not answer";
+  case Errc::exchange_refused: return "the token endpoint refused the code";
+  case Errc::exchange_unreadable: return "the token endpoint's answer was not understood";
+  case Errc::exchange_unreachable: return "the token endpoint did not answer in time";
+  case Errc::account_unreadable: return "the provider did not say which account this is";
+  case Errc::already_connected: return "that account belongs to another person here";
+  case Errc::principal_missing: return "nobody is signed in and no assertion was sent";
+  case Errc::principal_invalid: return "the assertion is not ours or says something impossible";
+  case Errc::principal_expired: return "the assertion is past its life";
+  case Errc::not_allowed: return "the role does not permit this";
+  case Errc::host_refused: return "the Host header is not one this server answers to";
+  case Errc::origin_refused: return "nothing proves that the request comes from our own page";
+  case Errc::media_type_refused: return "the body is not of the media type this route takes";
+  case Errc::proxied_refused: return "a local-only route was reached through a proxy";
+  case Errc::config_missing: return "a required variable is not set";
+  case Errc::config_invalid: return "a variable is set to something that cannot be used";
+  case Errc::provider_unknown: return "no provider of that name is configured";
+  case Errc::connect_disabled: return "connecting is switched off";
+  case Errc::not_connected: return "there is no connection";
+  case Errc::reconnect_required: return "the connection can no longer give a token";
+  case Errc::corrupt: return "a stored record does not open; it is kept as it is";
+  }
+  return {};
+}
+
+PublicCode public_code(Errc code) noexcept {
+  switch (code) {
+  case Errc::ok: return PublicCode::none;
+
+  case Errc::access_denied: return PublicCode::access_denied;
+
+  case Errc::state_missing:
+  case Errc::state_too_long:
+  case Errc::state_malformed:
+  case Errc::state_unknown_key:
+  case Errc::state_bad_signature:
+  case Errc::state_payload_invalid:
+  case Errc::state_from_future:
+  case Errc::issuer_mismatch:
+  case Errc::audience_mismatch:
+  case Errc::flow_mismatch:
+  case Errc::provider_mismatch:
+  case Errc::callback_malformed: return PublicCode::invalid_state;
+
+  case Errc::state_expired: return PublicCode::expired_state;
+  case Errc::state_consumed: return PublicCode::used_state;
+  case Errc::binding_mismatch: return PublicCode::other_browser;
+  case Errc::subject_mismatch: return PublicCode::other_account;
+
+  case Errc::provider_error: return PublicCode::provider_error;
+
+  case Errc::code_invalid:
+  case Errc::exchange_refused:
+  case Errc::exchange_unreadable:
+  case Errc::exchange_unreachable:
+  case Errc::account_unreadable:
+  case Errc::not_connected:
+  case Errc::reconnect_required: return PublicCode::exchange_failed;
+
+  case Errc::already_connected: return PublicCode::already_connected;
+
+  case Errc::principal_missing:
+  case Errc::principal_invalid:
+  case Errc::principal_expired:
+  case Errc::not_allowed:
+  case Errc::host_refused:
+  case Errc::origin_refused:
+  case Errc::media_type_refused:
+  case Errc::proxied_refused: return PublicCode::not_allowed;
+
+  case Errc::store_unavailable: return PublicCode::temporarily_unavailable;
+
+  case Errc::slice_invalid:
+  case Errc::output_too_small:
+  case Errc::time_invalid:
+  case Errc::base64_invalid:
+  case Errc::utf8_invalid:
+  case Errc::json_invalid:
+  case Errc::key_invalid:
+  case Errc::key_duplicate:
+  case Errc::key_ring_empty:
+  case Errc::jwks_invalid:
+  case Errc::seal_invalid:
+  case Errc::seal_unknown_key:
+  case Errc::claim_invalid:
+  case Errc::return_to_invalid:
+  case Errc::provider_refused_client:
+  case Errc::config_missing:
+  case Errc::config_invalid:
+  case Errc::provider_unknown:
+  case Errc::connect_disabled:
+  case Errc::corrupt: return PublicCode::misconfigured;
+  }
+  LK_CHECK(false);
+  return PublicCode::misconfigured;
+}
+
+}  // namespace latchkey

@@ -1,0 +1,59 @@
+// Prints abi.json: constants, codes and layouts as the compiler sees them.
+
+#include "abi.hpp"
+
+#include <cstdio>
+#include <string>
+
+namespace {
+
+using namespace latchkey;
+
+std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
+
+template <class Code, class Print> void print_codes(const char* key, Print print) {
+  std::printf("  \"%s\": [", key);
+  bool first = true;
+  for (unsigned n = 0; n < 256; ++n) {
+    const auto code = static_cast<Code>(n);
+    if (to_string(code).empty()) continue;
+    std::printf("%s\n    ", first ? "" : ",");
+    first = false;
+    print(code, n);
+  }
+  std::printf("\n  ],\n");
+}
+
+void print_layout(const abi::Layout& layout, bool last) {
+  std::printf("    %s: { \"size\": %u, \"fields\": {", quoted(layout.name).c_str(), layout.size);
+  bool first = true;
+  for (const abi::Field& field : layout.fields) {
+    std::printf("%s %s: [%s, %u]", first ? "" : ",", quoted(field.name).c_str(),
+                quoted(field.type).c_str(), field.offset);
+    first = false;
+  }
+  std::printf(" } }%s\n", last ? "" : ",");
+}
+
+}  // namespace
+
+int main() {
+  std::printf("{\n  \"version\": %u,\n  \"layoutHash\": %u,\n", abi::version, abi::layout_hash());
+  std::printf("  \"arena\": { \"size\": %u, \"request\": %u, \"reply\": %u, \"data\": %u },\n",
+              abi::arena_size, abi::request_at, abi::reply_at, abi::data_at);
+  std::printf("  \"keySize\": %zu,\n  \"publicKeySize\": %zu,\n", sizeof(keys::Key),
+              sizeof(keys::PublicKey));
+  print_codes<Errc>("codes", [](Errc code, unsigned n) {
+    std::printf("{ \"number\": %u, \"name\": %s, \"public\": %s, \"meaning\": %s }", n,
+                quoted(to_string(code)).c_str(), quoted(to_string(public_code(code))).c_str(),
+                quoted(meaning(code)).c_str());
+  });
+  print_codes<PublicCode>("publicCodes", [](PublicCode code, unsigned n) {
+    std::printf("{ \"number\": %u, \"name\": %s }", n, quoted(to_string(code)).c_str());
+  });
+  std::printf("  \"layouts\": {\n");
+  for (const abi::Layout& layout : abi::layouts) {
+    print_layout(layout, &layout == std::end(abi::layouts) - 1);
+  }
+  std::printf("  }\n}\n");
+}

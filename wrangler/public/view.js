@@ -1,0 +1,432 @@
+/**
+ * The page as text. The Worker puts it into the markers of index.html, and app.js renders the same cards again when
+ * something changes, so there is one piece of markup for both. Pure: no clock, no DOM, no I/O.
+ *
+ * A card carries `data-provider`, `data-owner` (`user` or `org`) and `data-status`; what can be done with it carries
+ * `data-action`: `connect` (a link), `disconnect` (a form), `keep` (closes the question, browser only).
+ *
+ * @typedef {{ name: string, title: string }} Provider
+ * @typedef {{ subject: string, name?: string, org?: string, role?: string, dev: boolean,
+ *   connectEnabled: boolean, providers: Provider[] }} Session
+ * @typedef {{ provider: string, title: string, owner: { kind: 'user' | 'org', id: string }, account?: string | null,
+ *   status: string, scopes?: string[] | null, connectedAt?: number | null, expiresAt?: number | null,
+ *   refreshAt?: number | null, generation?: unknown }} Connection times in epoch milliseconds
+ * @typedef {'checking' | 'verified' | 'failed'} Proof of the sign-in, made in this browser
+ */
+import { absolute, knownStatus, scopeWords, sentence, statusWord, timePhrase } from './words.js'
+
+class Html {
+  /** @param {string} text */
+  constructor(text) {
+    this.text = text
+  }
+  toString() {
+    return this.text
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {string} markup as it is, a list joined, nothing for `null` and its like, all else escaped
+ */
+const markup = (value) => {
+  if (value instanceof Html) return value.text
+  if (Array.isArray(value)) return value.map(markup).join('')
+  if (value === null || value === undefined || value === false) return ''
+  return String(value).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
+}
+
+/**
+ * @param {TemplateStringsArray} parts
+ * @param {...unknown} values
+ */
+const html = (parts, ...values) =>
+  new Html(parts.reduce((text, part, index) => text + markup(values[index - 1]) + part))
+
+/** @param {{ provider: string, owner: { kind: string } }} row */
+export const keyOf = (row) => `${row.owner.kind}/${row.provider}`
+
+/** @param {Session} session */
+const organisation = (session) => session.org ?? 'your organisation'
+
+/**
+ * Whether to offer the action; the Worker decides again when it is taken.
+ * @param {Session} session
+ * @param {Connection} row
+ */
+const mayChange = (session, row) =>
+  row.owner.kind === 'user' || session.role === 'owner' || session.role === 'admin'
+
+/** @param {string} title */
+const initial = (title) => ([...title.trim()][0] ?? '?').toUpperCase()
+
+/**
+ * One of the twelve tile colours of style.css.
+ * @param {string} name
+ */
+const hue = (name) => [...name].reduce((sum, c) => (sum * 31 + (c.codePointAt(0) ?? 0)) >>> 0, 7) % 12
+
+/** @param {string} name of a symbol in index.html */
+const icon = (name) =>
+  html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><use href="#${name}" /></svg>`
+
+/**
+ * @param {string} kind
+ * @param {number | null | undefined} at
+ * @param {number} now
+ */
+const time = (kind, at, now) => {
+  const date = new Date(at ?? NaN)
+  if (Number.isNaN(date.getTime())) return null
+  const title = absolute(date.getTime(), 'UTC')
+  return html`<time datetime="${date.toISOString()}" title="${title}" data-kind="${kind}"
+    >${timePhrase(kind, date.getTime(), now)}</time
+  >`
+}
+
+/**
+ * @param {string} label
+ * @param {Html | null} value
+ */
+const fact = (label, value) =>
+  value &&
+  html`<div>
+    <dt>${label}</dt>
+    <dd>${value}</dd>
+  </div>`
+
+/** @param {string[]} scopes */
+const allowed = (scopes) =>
+  scopes.length > 0 &&
+  html`<ul class="scopes">
+    ${scopes.map((scope) => html`<li>${scopeWords(scope) ?? html`<code>${scope}</code>`}</li>`)}
+  </ul>`
+
+/**
+ * @param {Connection} row
+ * @param {number} now
+ */
+const facts = (row, now) =>
+  html`<dl class="facts">
+    ${fact('Connected', time('at', row.connectedAt, now))}
+    ${fact('Allows', allowed(row.scopes ?? []) || html`What ${row.title} grants by default`)}
+    ${
+      row.refreshAt
+        ? fact('Next refresh', time('at', row.refreshAt, now))
+        : fact('Current access', time('ends', row.expiresAt, now) ?? html`does not end by itself`)
+    }
+  </dl>`
+
+/**
+ * @param {Session} session
+ * @param {Connection} row
+ */
+const hint = (session, row) => {
+  const { title } = row
+  const whose = row.owner.kind === 'org' ? `for ${organisation(session)}` : 'as you'
+  if (!mayChange(session, row) && ['not_connected', 'disconnected', 'revoked'].includes(row.status))
+    return `Only owners and admins can connect ${title} ${whose}.`
+  switch (knownStatus(row.status)) {
+    case 'not_connected':
+    case 'disconnected':
+      return `Connect to let work run ${whose} at ${title}.`
+    case 'reconnect_required':
+      return `${title} no longer accepts the saved sign-in. Work that runs ${whose} waits until you reconnect.`
+    case 'revoked':
+      return `Access was ended at ${title}. Connect again to let work run ${whose}.`
+    case 'temporarily_unavailable':
+      return 'We cannot read this connection right now. Nothing was lost; it comes back by itself.'
+    default:
+      return null
+  }
+}
+
+/** @param {Proof | undefined} proof */
+const badge = (proof) => {
+  switch (proof) {
+    case 'checking':
+      return html`<p class="proof">Checking in this browser…</p>`
+    case 'failed':
+      return html`<p class="proof">Could not be verified in this browser</p>`
+    case 'verified': {
+      const meaning =
+        'The signed answer that finished this sign-in was checked again here, on your own device, with our public ' +
+        'key: it is genuine, unchanged, and made for you and this provider.'
+      return html`<details class="proof verified">
+        <summary title="${meaning}">${icon('shield')}Verified in this browser</summary>
+        <p>${meaning}</p>
+      </details>`
+    }
+    default:
+      return null
+  }
+}
+
+/**
+ * @param {Session} session
+ * @param {Connection} row
+ */
+const connect = (session, row) => {
+  if (!session.connectEnabled) return html`<p class="quiet">Connecting is turned off here at the moment.</p>`
+  const again = row.status === 'reconnect_required'
+  const href = `/connect/${encodeURIComponent(row.provider)}?owner=${row.owner.kind}&return_to=/`
+  return html`<a class="button primary" data-action="connect" href="${href}"
+    >${again ? 'Reconnect' : 'Connect'}<span class="sr"> ${row.title}</span></a
+  >`
+}
+
+/**
+ * @param {Session} session
+ * @param {Connection} row
+ */
+const disconnect = (session, row) => {
+  const whom = row.owner.kind === 'org' ? `for ${organisation(session)}` : 'as you'
+  return html`<details class="ask">
+    <summary class="button">Disconnect<span class="sr"> ${row.title}</span></summary>
+    <form data-action="disconnect" method="post" action="/disconnect/${encodeURIComponent(row.provider)}">
+      <p>Disconnect removes the token here and at ${row.title}. Work that runs ${whom} will stop.</p>
+      <input type="hidden" name="owner" value="${row.owner.kind}" />
+      <input type="hidden" name="return_to" value="/" />
+      <p class="problem" hidden></p>
+      <div class="choices">
+        <button class="button" type="button" data-action="keep">Keep it</button>
+        <button class="button danger">Disconnect ${row.title}</button>
+      </div>
+    </form>
+  </details>`
+}
+
+/**
+ * @param {Session} session
+ * @param {Connection} row
+ */
+const actions = (session, row) => {
+  if (row.status === 'temporarily_unavailable') return null
+  const works = ['connected', 'refreshing'].includes(row.status)
+  const held = works || row.status === 'reconnect_required'
+  if (!mayChange(session, row))
+    return (
+      held && html`<p class="quiet">Only owners and admins can change this for ${organisation(session)}.</p>`
+    )
+  return html`${held && disconnect(session, row)}${!works && connect(session, row)}`
+}
+
+/**
+ * @param {Session} session
+ * @param {Connection} row
+ * @param {number} now
+ * @param {Proof} [proof]
+ */
+export const card = (session, row, now, proof) => {
+  const status = knownStatus(row.status)
+  const words = hint(session, row)
+  const owner = row.owner.kind === 'org' ? organisation(session) : 'You'
+  const able = actions(session, { ...row, status })
+  return html`<li
+    class="card"
+    data-provider="${row.provider}"
+    data-owner="${row.owner.kind}"
+    data-status="${status}"
+  >
+    <span class="tile hue-${hue(row.provider)}" aria-hidden="true">${initial(row.title)}</span>
+    <div class="name">
+      <h3 tabindex="-1">${row.title}</h3>
+      <p>${row.account && html`<span class="account">${row.account}</span> · `}${owner}</p>
+    </div>
+    <div class="state">
+      <p class="status">${icon(status)}${statusWord(status, row.title)}</p>
+      ${badge(proof)}
+    </div>
+    <div class="about">${words ? html`<p>${words}</p>` : facts(row, now)}</div>
+    ${able && html`<div class="actions">${able}</div>`}
+  </li>`
+}
+
+/**
+ * Every provider for every owner: a row that did not come is shown as unavailable, and a row whose provider is no
+ * longer offered stays, so that it can be disconnected.
+ * @param {Session} session
+ * @param {Connection[]} rows
+ * @returns {Connection[]}
+ */
+export const complete = (session, rows) => {
+  /** @type {Connection['owner'][]} */
+  const owners = [{ kind: 'user', id: session.subject }]
+  if (session.org) owners.push({ kind: 'org', id: session.org })
+  const expected = owners.flatMap((owner) =>
+    session.providers.map(({ name, title }) => ({
+      provider: name,
+      title,
+      owner,
+      status: 'temporarily_unavailable',
+    })),
+  )
+  const come = new Map(rows.map((row) => [keyOf(row), row]))
+  const wanted = new Set(expected.map(keyOf))
+  return [
+    ...expected.map((row) => come.get(keyOf(row)) ?? row),
+    ...rows.filter((row) => !wanted.has(keyOf(row))),
+  ]
+}
+
+/**
+ * @param {string} title
+ * @param {string} text
+ * @param {Html} [action]
+ */
+const panel = (title, text, action) =>
+  html`<div class="panel">
+    <h2>${title}</h2>
+    <p>${text}</p>
+    ${action}
+  </div>`
+
+/**
+ * @param {Session} session
+ * @param {Connection[]} rows
+ * @param {number} now
+ * @param {Map<string, Proof>} [proofs] by `keyOf`
+ */
+export const cards = (session, rows, now, proofs = new Map()) => {
+  const all = complete(session, rows)
+  if (all.length === 0)
+    return panel(
+      'Nothing to connect yet',
+      session.dev
+        ? 'No provider is set up. Add one to LATCHKEY_PROVIDERS and start again.'
+        : 'No provider is set up here. Your administrator decides which ones appear.',
+    )
+  /** @type {(kind: string, heading: string) => Html | false} */
+  const section = (kind, heading) => {
+    const own = all.filter((row) => row.owner.kind === kind)
+    return (
+      own.length > 0 &&
+      html`<section aria-labelledby="of-${kind}">
+        <h2 id="of-${kind}" class="${session.org ? '' : 'sr'}">${heading}</h2>
+        <ul class="cards">
+          ${own.map((row) => card(session, row, now, proofs.get(keyOf(row))))}
+        </ul>
+      </section>`
+    )
+  }
+  return html`${section('user', 'You')}${section('org', organisation(session))}`
+}
+
+/** @param {boolean} dev */
+export const signedOut = (dev) =>
+  dev
+    ? panel(
+        'You are not signed in',
+        'Choose who to be.',
+        html`<a class="button primary" href="/dev/sign-in">Sign in</a>`,
+      )
+    : panel('You are not signed in', 'Open this page from the application that uses it; it signs you in.')
+
+/** @param {string} text */
+export const unavailable = (text) =>
+  panel('Your connections cannot be shown', text, html`<a class="button" href="/">Try again</a>`)
+
+/** @param {Session} session */
+export const who = (session) => {
+  const person = session.name ?? (session.dev ? session.subject : 'Signed in')
+  const place = session.org && (session.role ? `${session.role} of ${session.org}` : session.org)
+  return html`<p class="person"><b>${person}</b>${place && html`<span>${place}</span>`}</p>
+    ${
+      session.dev &&
+      html`<a class="button small" href="/dev/sign-in">Switch</a>
+        <form method="post" action="/dev/sign-out"><button class="button small">Sign out</button></form>`
+    }`
+}
+
+/**
+ * What the address says happened. It can be typed by anyone, so it never brings its own words: a provider counts only
+ * if it is one of ours, and "connected" only if it is.
+ * @param {URLSearchParams} query
+ * @param {Session | null} session
+ * @param {Connection[]} rows
+ * @returns {{ tone: 'good' | 'bad', text: string } | null}
+ */
+export const outcome = (query, session, rows) => {
+  const error = query.get('error')
+  if (error !== null) {
+    const provider = session?.providers.find(({ name }) => name === query.get('provider'))?.title
+    return { tone: 'bad', text: sentence(error, { provider, organisation: session?.org }) }
+  }
+  /** @type {(name: string, statuses: string[]) => string | undefined} */
+  const titleOf = (name, statuses) =>
+    rows.find((row) => row.provider === query.get(name) && statuses.includes(row.status))?.title
+  const connected = titleOf('connected', ['connected', 'refreshing'])
+  if (connected) return { tone: 'good', text: `${connected} is connected. Work can use it from now on.` }
+  const disconnected = titleOf('disconnected', ['not_connected', 'disconnected'])
+  if (disconnected) return { tone: 'good', text: `${disconnected} is disconnected.` }
+  return null
+}
+
+/** @param {{ tone: string, text: string } | null} told */
+export const notice = (told) =>
+  told &&
+  html`<div class="notice ${told.tone}">
+    ${icon(told.tone)}
+    <p>${told.text}</p>
+    <button class="button small" type="button" data-action="dismiss" aria-label="Dismiss">
+      ${icon('close')}
+    </button>
+  </div>`
+
+/**
+ * @param {string} text
+ * @param {Record<string, unknown>} marks
+ */
+const place = (text, marks) =>
+  Object.entries(marks).reduce((page, [name, value]) => {
+    return page.replace(`<!--latchkey:${name}-->`, () => markup(value))
+  }, text)
+
+/**
+ * index.html, complete. `session` is null for a caller who is not signed in, `connections` is null when they could not
+ * be read.
+ * @param {string} text of index.html
+ * @param {{ session: Session | null, connections: Connection[] | null, query: URLSearchParams, now: number,
+ *   dev?: boolean, code?: string }} facts `code` says why `connections` is null
+ */
+export const connectionsPage = (text, { session, connections, query, now, dev, code }) =>
+  place(text, {
+    notice: notice(outcome(query, session, connections ?? [])),
+    who: session && who(session),
+    cards: !session
+      ? signedOut(dev ?? false)
+      : connections
+        ? cards(session, connections, now)
+        : unavailable(sentence(code ?? 'temporarily_unavailable')),
+  })
+
+/**
+ * sign-in.html, complete.
+ * @param {string} text of sign-in.html
+ * @param {{ returnTo?: string | null, problem?: boolean }} facts `problem` when the last choice was refused
+ */
+export const signInPage = (text, { returnTo, problem = false }) =>
+  place(text, {
+    notice:
+      problem &&
+      notice({ tone: 'bad', text: 'That choice cannot be used. Check the three fields and try again.' }),
+    'return-to': returnTo && html`<input type="hidden" name="return_to" value="${returnTo}" />`,
+  })
+
+/**
+ * error.html, complete.
+ * @param {string} text of error.html
+ * @param {string} code `not_found`, `misconfigured` or any public code
+ */
+export const errorPage = (text, code) => {
+  const [title, words] =
+    code === 'not_found'
+      ? ['There is nothing at this address', 'The link may be old or mistyped. Start from your connections.']
+      : code === 'misconfigured'
+        ? ['This server is not set up correctly', 'Your administrator can see why in the log.']
+        : ['That did not work', sentence(code)]
+  return place(text, {
+    message: html`<h1>${title}</h1>
+      <p>${words}</p>`,
+  })
+}

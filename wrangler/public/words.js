@@ -1,0 +1,161 @@
+/**
+ * What a person reads: sentences for public codes, words for statuses and scopes, times.
+ * Pure, and the same in the Worker and in the browser.
+ */
+
+/**
+ * One sentence per public code; each ends with what to do now.
+ * @type {Record<string, (provider: string, organisation: string) => string>}
+ */
+const byCode = {
+  access_denied: (p) => `You said no at ${p}. Nothing was changed. Connect again when you are ready.`,
+  invalid_state: () => 'This sign-in link is not one we made. Start again from this page.',
+  expired_state: () => 'That took longer than ten minutes, so we stopped for safety. Start again.',
+  used_state: () => 'This sign-in was already finished, perhaps in another tab. Reload to see it.',
+  other_browser: () => 'This sign-in was started in another browser. Start again in this one.',
+  other_account: () => 'You are signed in here as somebody else than when you started. Start again.',
+  provider_error: (p) => `${p} reported a problem. Try again in a minute.`,
+  exchange_failed: (p) =>
+    `${p} did not confirm the sign-in. Start again; if it repeats, tell your administrator the time.`,
+  already_connected: (p) =>
+    `This ${p === unnamed ? 'provider' : p} account is already connected to another person here. ` +
+    'Use another account, or ask that person to disconnect it.',
+  not_allowed: (_, o) =>
+    `Only owners and admins can connect for ${o}. Ask one of them, or connect for yourself.`,
+  temporarily_unavailable: () =>
+    'We cannot reach our storage right now. Nothing was lost; try again shortly.',
+  misconfigured: () =>
+    'This provider is not set up correctly here. Your administrator can see why in the log.',
+}
+
+const sentences = new Map(Object.entries(byCode))
+const unnamed = 'the provider'
+
+/** @param {string} text */
+const capitalised = (text) => text.charAt(0).toUpperCase() + text.slice(1)
+
+/**
+ * @param {string} code any text, known or not
+ * @param {{ provider?: string | undefined, organisation?: string | undefined }} [names] titles to name in the sentence
+ */
+export const sentence = (code, { provider = unnamed, organisation = 'your organisation' } = {}) =>
+  capitalised(
+    sentences.get(code)?.(provider, organisation) ?? 'Something did not work. Try again in a minute.',
+  )
+
+/** @type {Record<string, (title: string) => string>} */
+const byStatus = {
+  connected: () => 'Connected',
+  refreshing: () => 'Refreshing',
+  reconnect_required: () => 'Needs reconnecting',
+  revoked: (title) => `Disconnected by ${title}`,
+  disconnected: () => 'Disconnected',
+  not_connected: () => 'Not connected',
+}
+const statuses = new Map(Object.entries(byStatus))
+
+/**
+ * A status outside the known set reads and looks like one that cannot be read right now.
+ * @param {string} status
+ */
+export const knownStatus = (status) => (statuses.has(status) ? status : 'temporarily_unavailable')
+
+/**
+ * @param {string} status
+ * @param {string} title the provider's
+ */
+export const statusWord = (status, title) => statuses.get(status)?.(title) ?? 'Temporarily unavailable'
+
+const scopes = new Map(
+  Object.entries({
+    openid: 'Know who you are',
+    profile: 'See your name and picture',
+    email: 'See your e-mail address',
+    address: 'See your postal address',
+    phone: 'See your phone number',
+    offline_access: 'Keep working while you are away',
+    user: 'Read and change your profile',
+    'read:user': 'Read your profile',
+    read_user: 'Read your profile',
+    'user:email': 'See your e-mail addresses',
+    'user:follow': 'Follow people for you',
+    repo: 'Read and change all your repositories',
+    public_repo: 'Read and change your public repositories',
+    'repo:status': 'Report the state of commits',
+    repo_deployment: 'Report deployments',
+    delete_repo: 'Delete repositories',
+    read_repository: 'Read your repositories',
+    write_repository: 'Change your repositories',
+    workflow: 'Change workflow files',
+    gist: 'Create and change gists',
+    notifications: 'Read your notifications',
+    project: 'Read and change your projects',
+    'read:project': 'Read your projects',
+    'read:org': 'See your organisations and teams',
+    'write:org': 'Change organisation memberships',
+    'admin:org': 'Manage your organisations',
+    'read:repo_hook': 'See webhooks of repositories',
+    'write:repo_hook': 'Change webhooks of repositories',
+    'admin:repo_hook': 'Manage webhooks of repositories',
+    'read:packages': 'Download packages',
+    'write:packages': 'Publish packages',
+    api: 'Do everything your account can do',
+    read_api: 'Read everything your account can read',
+    read: 'Read what your account can read',
+    write: 'Change what your account can change',
+  }),
+)
+
+/**
+ * @param {string} scope
+ * @returns {string | undefined} nothing for a scope without words, which is then shown as it is
+ */
+export const scopeWords = (scope) => scopes.get(scope)
+
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const units = [
+  ['year', 31_557_600_000],
+  ['month', 2_629_800_000],
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+]
+
+const relativeFormat = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+
+/**
+ * "3 hours ago", "in 54 minutes", "yesterday"; within a minute "just now" or "in less than a minute".
+ * @param {number} atMs
+ * @param {number} nowMs
+ */
+export const relative = (atMs, nowMs) => {
+  const distance = atMs - nowMs
+  const unit = units.find(([, length]) => Math.abs(distance) >= length)
+  if (!unit) return distance > 0 ? 'in less than a minute' : 'just now'
+  return relativeFormat.format(Math.trunc(distance / unit[1]), unit[0])
+}
+
+/**
+ * "23 November 2026 at 14:03 UTC".
+ * @param {number} atMs
+ * @param {string} [timeZone] the reader's own when left out
+ */
+export const absolute = (atMs, timeZone) =>
+  new Intl.DateTimeFormat('en-GB', {
+    day: 'numeric',
+    month: 'long',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    timeZoneName: 'short',
+    timeZone,
+  }).format(atMs)
+
+/**
+ * A time told in relation to now. `ends` is for what stops at that time.
+ * @param {string} kind `at` or `ends`
+ * @param {number} atMs
+ * @param {number} nowMs
+ */
+export const timePhrase = (kind, atMs, nowMs) =>
+  (kind === 'ends' ? (atMs > nowMs ? 'ends ' : 'ended ') : '') + relative(atMs, nowMs)

@@ -1,0 +1,124 @@
+import { LatchkeyError, publicCode, type CallbackPlan, type Principal, type ProviderSettings, type State } from 'latchkey'
+import { redirectUri, type App } from './app.ts'
+import { readBinding } from './binding.ts'
+import { connectFlow } from './connect.ts'
+import { vaultOf } from './connections.ts'
+import type { Code } from './refusal.ts'
+import { returnPath } from './return-path.ts'
+import type { Outcome } from './vault.ts'
+
+/**
+ * The authorization response (RFC 6749 section 4.1.2). The state is verified against configuration, session and
+ * cookie, the core plans, and only the vault uses the state up, right before the exchange.
+ */
+export async function callback(
+  app: App,
+  principal: Principal | undefined,
+  provider: ProviderSettings,
+  params: URLSearchParams,
+  request: Request,
+): Promise<Response> {
+  const { lk } = app
+  const token = params.get('state') ?? ''
+  const state = verifiedState(app, principal, provider, token, request)
+  const plan = lk.callback.plan({
+    params,
+    state: state instanceof LatchkeyError ? state.code : state,
+    session: {
+      ...(principal && { subject: principal.subject }),
+      ...(provider.asIssuer !== undefined && { asIssuer: provider.asIssuer }),
+      issRequired: provider.issRequired,
+    },
+  })
+  const outcome: Outcome =
+    plan.action === 'redirect' || state instanceof LatchkeyError
+      ? { ok: false, code: refusedPlan(plan) }
+      : await complete(app, provider, state, token, plan)
+
+  await log(provider, params, token, outcome)
+  const told = outcome.ok
+    ? { connected: provider.name }
+    : { error: publicCodeOf(outcome.code), provider: provider.name }
+  const location = returnPath(app, plan.returnTo ?? '/', told)
+  return new Response(null, { status: 302, headers: { location } })
+}
+
+function verifiedState(
+  app: App,
+  principal: Principal | undefined,
+  provider: ProviderSettings,
+  token: string,
+  request: Request,
+): State | LatchkeyError {
+  const binding = readBinding(app, request)
+  try {
+    return app.lk.state.verify(app.config.keys, token, {
+      now: Date.now(),
+      issuer: app.config.baseUrl,
+      audience: redirectUri(app, provider),
+      flow: connectFlow,
+      provider: provider.name,
+      ...(principal && { subject: principal.subject }),
+      ...(binding && { binding }),
+    })
+  } catch (error) {
+    if (error instanceof LatchkeyError) return error
+    throw error
+  }
+}
+
+async function complete(
+  app: App,
+  provider: ProviderSettings,
+  state: State,
+  token: string,
+  plan: Extract<CallbackPlan, { action: 'exchange' }>,
+): Promise<Outcome> {
+  const key = { owner: state.owner, provider: provider.name }
+  try {
+    return await vaultOf(app, key).complete({
+      key,
+      subject: state.subject,
+      nonce: plan.consume.nonce,
+      until: plan.consume.until,
+      code: plan.code,
+      codeVerifier: app.lk.state.codeVerifier(app.config.keys, state),
+      state: token,
+      stateExpiresAt: state.expiresAt,
+    })
+  } catch {
+    return { ok: false, code: 'store_unavailable' }
+  }
+}
+
+const refusedPlan = (plan: CallbackPlan): Code => (plan.action === 'redirect' ? plan.reason : 'state_missing')
+
+const publicCodeOf = (code: Code) => {
+  switch (code) {
+    case 'misconfigured':
+    case 'temporarily_unavailable':
+      return code
+    case 'too_large':
+      return publicCode('exchange_unreadable')
+    case 'not_found':
+    case 'method_not_allowed':
+    case 'request_invalid':
+      return publicCode('callback_malformed')
+    default:
+      return publicCode(code)
+  }
+}
+
+/** One line per callback: enough to find a cause by, too little to use. */
+async function log(provider: ProviderSettings, params: URLSearchParams, token: string, outcome: Outcome) {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)))
+  const line = {
+    event: 'callback',
+    provider: provider.name,
+    reason: outcome.ok ? 'connected' : outcome.code,
+    has_code: params.has('code'),
+    has_state: params.has('state'),
+    state: token === '' ? '' : digest.slice(0, 4).toHex(),
+  }
+  console.log(JSON.stringify(line))
+}

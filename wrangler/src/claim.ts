@@ -1,0 +1,60 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { Owner } from 'latchkey'
+import { openApp } from './app.ts'
+import type { Env } from './env.ts'
+import { vaultName } from './names.ts'
+
+export interface ClaimRequest {
+  readonly provider: string
+  readonly accountId: string
+  readonly owner: Owner
+  readonly subject: string
+}
+
+type Holder = { kind: Owner['kind']; id: string; subject: string }
+
+/**
+ * One object per provider account: which connections hold it. A person may connect one account for themselves and
+ * for an organisation; a second person may not connect it at all, except for an owner that has it already.
+ */
+export class AccountClaim extends DurableObject<Env> {
+  readonly #sql: SqlStorage
+
+  constructor(context: DurableObjectState, env: Env) {
+    super(context, env)
+    this.#sql = context.storage.sql
+    this.#sql.exec(
+      `CREATE TABLE IF NOT EXISTS holder (
+        kind TEXT NOT NULL, id TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID`,
+    )
+  }
+
+  /** False when another person's connection holds the account. A holder that no longer does is forgotten. */
+  async claim({ provider, accountId, owner, subject }: ClaimRequest): Promise<boolean> {
+    const { config } = openApp(this.env)
+    // Between the last look and the insert nothing is awaited, so no other claim gets in between.
+    for (let other = this.#other(owner, subject); other; other = this.#other(owner, subject)) {
+      const key = { owner: { kind: other.kind, id: other.id }, provider }
+      const vault = this.env.VAULT.getByName(vaultName(config.baseUrl, key))
+      if (await vault.holds(accountId)) return false
+      this.#sql.exec('DELETE FROM holder WHERE kind = ? AND id = ? AND subject = ?', other.kind, other.id, other.subject)
+    }
+    this.#sql.exec('INSERT OR REPLACE INTO holder VALUES (?, ?, ?)', owner.kind, owner.id, subject)
+    return true
+  }
+
+  release(owner: Owner): void {
+    this.#sql.exec('DELETE FROM holder WHERE kind = ? AND id = ?', owner.kind, owner.id)
+  }
+
+  #other(owner: Owner, subject: string): Holder | undefined {
+    return this.#sql
+      .exec<Holder>(
+        'SELECT kind, id, subject FROM holder WHERE subject <> ? AND NOT (kind = ? AND id = ?) LIMIT 1',
+        subject,
+        owner.kind,
+        owner.id,
+      )
+      .toArray()[0]
+  }
+}

@@ -1,0 +1,70 @@
+import { LatchkeyError, publicCode, type Principal } from 'latchkey'
+import { providerNamed, random, redirectUri, type App } from './app.ts'
+import { keepBinding } from './binding.ts'
+import { ownerKind, writtenOwner } from './connections.ts'
+import { returnPath } from './return-path.ts'
+import { Refusal } from './refusal.ts'
+
+export const connectFlow = 'connect'
+
+export interface ConnectRequest {
+  readonly provider: string
+  readonly owner?: string
+  readonly returnTo?: string
+}
+
+/**
+ * Sends the browser to the authorization server (RFC 6749 section 4.1.1). Nothing is stored: the signed state carries
+ * what the callback needs, and the PKCE verifier is derived from it.
+ */
+export function connect(app: App, principal: Principal, wanted: ConnectRequest, request: Request): Response {
+  const { lk, config } = app
+  const provider = providerNamed(app, wanted.provider)
+  const returnTo = lk.returnTo(wanted.returnTo ?? '/') ?? '/'
+  try {
+    if (!config.connectEnabled) throw new Refusal('connect_disabled')
+    const owner = writtenOwner(app, principal, ownerKind(wanted.owner))
+    const binding = keepBinding(app, request)
+    const state = lk.state.issue(
+      config.keys,
+      {
+        alg: 'EdDSA',
+        issuer: config.baseUrl,
+        audience: redirectUri(app, provider),
+        flow: connectFlow,
+        provider: provider.name,
+        subject: principal.subject,
+        owner,
+        returnTo,
+        binding: binding.bytes,
+      },
+      { now: Date.now(), entropy: random(32) },
+    )
+    const url = new URL(provider.authorizationUrl)
+    const parameters: Record<string, string> = {
+      response_type: 'code',
+      client_id: provider.clientId,
+      redirect_uri: redirectUri(app, provider),
+      state: state.token,
+    }
+    if (provider.scopes.length > 0) parameters['scope'] = provider.scopes.join(provider.scopeSeparator)
+    if (provider.pkce) {
+      parameters['code_challenge'] = state.pkce.challenge
+      parameters['code_challenge_method'] = state.pkce.method
+    }
+    if (provider.responseMode !== 'query') parameters['response_mode'] = provider.responseMode
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+    return new Response(null, { status: 302, headers: { location: url.href, 'set-cookie': binding.setCookie } })
+  } catch (error) {
+    const reason = refusedConnect(error)
+    if (reason === undefined) throw error
+    const location = returnPath(app, returnTo, { error: publicCode(reason), provider: provider.name })
+    return new Response(null, { status: 302, headers: { location } })
+  }
+}
+
+/** What the person can do something about is told on the page they came from. */
+function refusedConnect(error: unknown): 'not_allowed' | 'connect_disabled' | undefined {
+  if (!(error instanceof LatchkeyError || error instanceof Refusal)) return undefined
+  return error.code === 'not_allowed' || error.code === 'connect_disabled' ? error.code : undefined
+}

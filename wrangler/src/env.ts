@@ -1,0 +1,9 @@
+import type { AccountClaim } from './claim.ts'
+import type { Vault } from './vault.ts'
+
+/** What the deployment binds. The variables beside these are text and go to the core unread. */
+export interface Env {
+  readonly ASSETS: Fetcher
+  readonly VAULT: DurableObjectNamespace<Vault>
+  readonly ACCOUNT_CLAIM: DurableObjectNamespace<AccountClaim>
+}

@@ -1,0 +1,45 @@
+import type { App } from './app.ts'
+
+const closed = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** Gives an answer the headers that none may lack; a page's own policy stays. */
+export function secured(response: Response, baseUrl?: string): Response {
+  const headers = new Headers(response.headers)
+  const defaults: Record<string, string> = {
+    'cache-control': 'no-store',
+    'content-security-policy': closed,
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+  }
+  if (baseUrl?.startsWith('https:')) defaults['strict-transport-security'] = 'max-age=31536000'
+  for (const [name, value] of Object.entries(defaults)) if (!headers.has(name)) headers.set(name, value)
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers })
+}
+
+/**
+ * What a page gets instead. Under `no-referrer` a browser sends a form with `Origin: null` (Fetch, section 3.2), which
+ * the guard refuses; `same-origin` tells no other site anything either. `'wasm-unsafe-eval'` stands only where the
+ * verifier runs. A form that leads to a redirect is judged by the redirect's target too, so the authorization servers
+ * are named.
+ */
+export const pageHeaders = (app: App, options: { verifier: boolean }): Record<string, string> => ({
+  'content-security-policy': pagePolicy(app, options),
+  'referrer-policy': 'same-origin',
+})
+
+function pagePolicy(app: App, options: { verifier: boolean }): string {
+  const targets = app.config.providers.map((provider) => new URL(provider.authorizationUrl).origin)
+  return [
+    "default-src 'none'",
+    `script-src 'self'${options.verifier ? " 'wasm-unsafe-eval'" : ''}`,
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    `form-action ${["'self'", ...new Set(targets)].join(' ')}`,
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
+}

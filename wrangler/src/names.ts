@@ -1,0 +1,16 @@
+import type { Owner } from 'latchkey'
+
+/** Which connection is meant. One Durable Object per such key. */
+export interface ConnectionKey {
+  readonly owner: Owner
+  readonly provider: string
+}
+
+/** JSON text of an array is injective: no two lists of texts give the same name. */
+const name = (...parts: readonly string[]): string => JSON.stringify(parts)
+
+export const vaultName = (baseUrl: string, { owner, provider }: ConnectionKey): string =>
+  name('vault', baseUrl, owner.kind, owner.id, provider)
+
+export const claimName = (baseUrl: string, provider: string, accountId: string): string =>
+  name('account', baseUrl, provider, accountId)

@@ -1,0 +1,64 @@
+/** The pages: files of `public/`, filled by the same code that keeps them alive in the browser. */
+import type { Principal } from 'latchkey'
+import { connectionsPage, errorPage, signInPage } from '../public/view.js'
+import type { App } from './app.ts'
+import { keepBinding } from './binding.ts'
+import { listConnections } from './connections.ts'
+import type { Env } from './env.ts'
+import { pageHeaders } from './headers.ts'
+import type { Code } from './refusal.ts'
+import { describeSession } from './session.ts'
+
+export async function homePage(app: App, principal: Principal | undefined, request: Request): Promise<Response> {
+  const text = await readPage(app.env, 'index.html')
+  const page = connectionsPage(text, {
+    session: principal ? describeSession(app, principal) : null,
+    connections: principal ? await listConnections(app, principal) : [],
+    query: new URL(request.url).searchParams,
+    now: Date.now(),
+    dev: app.config.dev,
+  })
+  return htmlResponse(page, {
+    ...pageHeaders(app, { verifier: true }),
+    'set-cookie': keepBinding(app, request).setCookie,
+  })
+}
+
+export async function signIn(app: App, facts: { returnTo?: string; problem?: boolean }): Promise<Response> {
+  const page = signInPage(await readPage(app.env, 'sign-in.html'), facts)
+  return htmlResponse(page, pageHeaders(app, { verifier: false }), facts.problem ? 400 : 200)
+}
+
+/** Needs no configuration, so that it can say that there is none. */
+export async function problemPage(env: Env, code: Code, status: number): Promise<Response> {
+  const page = errorPage(await readPage(env, 'error.html'), code)
+  const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  return htmlResponse(page, { 'content-security-policy': policy }, status)
+}
+
+/** Scripts, styles, the icon and the verifier; the pages themselves are only served filled. */
+export async function asset(env: Env, request: Request): Promise<Response | undefined> {
+  const url = new URL(request.url)
+  if (!/^\/[a-z-]+\.(?:js|css|svg|wasm)$/.test(url.pathname)) return undefined
+  const response = await env.ASSETS.fetch(new Request(new URL(url.pathname, url), { method: request.method, headers: validators(request) }))
+  if (response.status === 404) return undefined
+  const headers = new Headers(response.headers)
+  headers.set('cache-control', 'no-cache')
+  return new Response(response.body, { status: response.status, headers })
+}
+
+function validators(request: Request): Headers {
+  const headers = new Headers()
+  const etag = request.headers.get('if-none-match')
+  if (etag !== null) headers.set('if-none-match', etag)
+  return headers
+}
+
+async function readPage(env: Env, name: string): Promise<string> {
+  const response = await env.ASSETS.fetch(`http://assets.invalid/${name}`)
+  if (!response.ok) throw new Error('page missing')
+  return await response.text()
+}
+
+const htmlResponse = (page: string, headers: Record<string, string>, status = 200): Response =>
+  new Response(page, { status, headers: { 'content-type': 'text/html; charset=utf-8', ...headers } })

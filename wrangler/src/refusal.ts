@@ -1,0 +1,50 @@
+import { LatchkeyError, type ErrorCode } from 'latchkey'
+
+/** Refusals of HTTP itself, beside the core's codes. */
+export type HttpCode =
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'request_invalid'
+  | 'too_large'
+  | 'misconfigured'
+  | 'temporarily_unavailable'
+export type Code = ErrorCode | HttpCode
+
+const statuses: Partial<Record<Code, number>> = {
+  request_invalid: 400,
+  principal_missing: 401,
+  principal_invalid: 401,
+  principal_expired: 401,
+  not_allowed: 403,
+  connect_disabled: 403,
+  host_refused: 403,
+  origin_refused: 403,
+  proxied_refused: 403,
+  not_found: 404,
+  provider_unknown: 404,
+  not_connected: 404,
+  method_not_allowed: 405,
+  reconnect_required: 409,
+  too_large: 413,
+  media_type_refused: 415,
+  store_unavailable: 503,
+}
+
+/** Why a request is not served: a code of a closed set and its status, nothing else. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly code: Code
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: Code, options: { status?: number; headers?: Readonly<Record<string, string>> } = {}) {
+    super(code)
+    this.code = code
+    this.status = options.status ?? statuses[code] ?? 500
+    this.headers = options.headers ?? {}
+  }
+}
+
+/** The code of whatever was thrown; `store_unavailable` for what is not ours, such as a lost object. */
+export const codeOf = (error: unknown): Code =>
+  error instanceof Refusal || error instanceof LatchkeyError ? error.code : 'store_unavailable'

@@ -1,0 +1,132 @@
+/** HTTP: which path does what. Decisions are elsewhere. */
+import type { Principal } from 'latchkey'
+import manifest from '../package.json' with { type: 'json' }
+import { providerNamed, type App } from './app.ts'
+import { readForm, readJson, single } from './body.ts'
+import { callback } from './callback.ts'
+import { connect } from './connect.ts'
+import { disconnect, giveToken, lastState, listConnections, ownerKind, type TokenOptions } from './connections.ts'
+import { showSignIn, signIn, signOut } from './dev-sign-in.ts'
+import { homePage } from './pages.ts'
+import { caller, trustedCaller, whoCalls } from './principal.ts'
+import { codeOf, Refusal } from './refusal.ts'
+import { returnPath } from './return-path.ts'
+import { describeSession } from './session.ts'
+
+interface Call {
+  readonly app: App
+  readonly request: Request
+  readonly url: URL
+  /** The path's one variable part, as it stands there. */
+  readonly provider: string
+}
+
+type Handler = (call: Call) => Response | Promise<Response>
+type Method = 'GET' | 'HEAD' | 'POST' | 'DELETE'
+type Methods = { readonly [method in Method]?: Handler }
+
+const json = 'application/json'
+const form = 'application/x-www-form-urlencoded'
+
+/** What only reads answers HEAD as well; what starts or ends a flow does not. */
+const reads = (handler: Handler): Methods => ({ GET: handler, HEAD: handler })
+
+const routes: readonly (readonly [RegExp, Methods])[] = [
+  [/^\/$/, reads(({ app, request }) => homePage(app, whoCalls(app, request), request))],
+  [/^\/healthz$/, reads(({ app }) => Response.json({ ok: true, version: manifest.version, abi: app.lk.abi }))],
+  [/^\/\.well-known\/jwks\.json$/, reads(({ app }) => Response.json(app.lk.keys.publicJwks(app.config.keys)))],
+  [/^\/api\/session$/, reads(({ app, request }) => Response.json(describeSession(app, caller(app, request))))],
+  [
+    /^\/api\/connections$/,
+    reads(async ({ app, request }) => Response.json(await listConnections(app, caller(app, request)))),
+  ],
+  [/^\/api\/connections\/([^/]+)$/, { DELETE: deleteConnection }],
+  [/^\/api\/connections\/([^/]+)\/token$/, { POST: token }],
+  [/^\/api\/connections\/([^/]+)\/state$/, reads(state)],
+  [/^\/connect\/([^/]+)$/, { GET: startConnect }],
+  [
+    /^\/callback\/([^/]+)$/,
+    {
+      GET: (call) => finishConnect(call, call.url.searchParams),
+      POST: async (call) => finishConnect(call, await readForm(call.request)),
+    },
+  ],
+  [/^\/disconnect\/([^/]+)$/, { POST: disconnectForm }],
+  [
+    /^\/dev\/sign-in$/,
+    {
+      GET: ({ app, request }) => showSignIn(app, request),
+      POST: ({ app, request }) => signIn(app, request),
+    },
+  ],
+  [/^\/dev\/sign-out$/, { POST: ({ app, request }) => signOut(app, request) }],
+]
+
+export async function route(app: App, request: Request): Promise<Response> {
+  const url = new URL(request.url)
+  for (const [path, methods] of routes) {
+    const match = path.exec(url.pathname)
+    if (!match) continue
+    const handler = Object.hasOwn(methods, request.method) ? methods[request.method as Method] : undefined
+    if (!handler) throw new Refusal('method_not_allowed', { headers: { allow: Object.keys(methods).join(', ') } })
+    return await handler({ app, request, url, provider: match[1] ?? '' })
+  }
+  throw new Refusal('not_found')
+}
+
+function startConnect({ app, request, url, provider }: Call): Response {
+  const principal = whoCalls(app, request)
+  if (!principal && app.config.dev) {
+    const location = `${app.config.baseUrl}/dev/sign-in`
+    return new Response(null, { status: 302, headers: { location } })
+  }
+  const owner = single(url.searchParams, 'owner')
+  const returnTo = single(url.searchParams, 'return_to')
+  const wanted = { provider, ...(owner !== undefined && { owner }), ...(returnTo !== undefined && { returnTo }) }
+  return connect(app, principal ?? caller(app, request), wanted, request)
+}
+
+function finishConnect({ app, request, provider }: Call, params: URLSearchParams): Promise<Response> {
+  return callback(app, whoCalls(app, request), providerNamed(app, provider), params, request)
+}
+
+async function token({ app, request, provider }: Call): Promise<Response> {
+  const principal = trustedCaller(app, request, json)
+  return Response.json(await giveToken(app, principal, provider, tokenOptions(await readJson(request))))
+}
+
+/** Takes exactly the two members it knows. */
+function tokenOptions({ owner, minValidityMs, ...others }: Readonly<Record<string, unknown>>): TokenOptions {
+  if (Object.keys(others).length > 0) throw new Refusal('request_invalid')
+  if (minValidityMs !== undefined && typeof minValidityMs !== 'number') throw new Refusal('request_invalid')
+  const kind = ownerKind(owner)
+  return { ...(kind !== undefined && { owner: kind }), ...(minValidityMs !== undefined && { minValidityMs }) }
+}
+
+async function state({ app, request, url, provider }: Call): Promise<Response> {
+  const owner = ownerKind(single(url.searchParams, 'owner'))
+  return Response.json({ token: await lastState(app, caller(app, request), provider, owner) })
+}
+
+async function deleteConnection({ app, request, url, provider }: Call): Promise<Response> {
+  const principal = trustedCaller(app, request, json)
+  return Response.json(await disconnect(app, principal, provider, ownerKind(single(url.searchParams, 'owner'))))
+}
+
+/** The same for a page without JavaScript: the answer is a place to go. */
+async function disconnectForm({ app, request, provider }: Call): Promise<Response> {
+  const principal: Principal = trustedCaller(app, request, form)
+  const { name } = providerNamed(app, provider)
+  const fields = await readForm(request)
+  const returnTo = single(fields, 'return_to') ?? '/'
+  let outcome: Parameters<typeof returnPath>[2]
+  try {
+    const { deleted, reason } = await disconnect(app, principal, name, ownerKind(single(fields, 'owner')))
+    outcome =
+      deleted || reason === 'not_connected' ? { disconnected: name } : { error: 'provider_error', provider: name }
+  } catch (error) {
+    if (codeOf(error) !== 'not_allowed') throw error
+    outcome = { error: 'not_allowed', provider: name }
+  }
+  return new Response(null, { status: 303, headers: { location: returnPath(app, returnTo, outcome) } })
+}
