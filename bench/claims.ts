@@ -1,6 +1,7 @@
-// What a state is checked for beyond its signature, written by hand: every contender but latchkey runs this.
+// What a state is checked for beyond its signature, written by hand: every contender but latchkey runs this. One check
+// of the core is not here: JSON.parse does not tell a member that comes twice.
 import type { Alg, Expected, Owner, StateClaims } from 'latchkey'
-import { decode } from './base64url.ts'
+import { decode, encode } from './base64url.ts'
 
 export interface Read {
   readonly alg: Alg
@@ -33,8 +34,8 @@ const nonceForm = /^[\w-]{21}[AQgw]$/
 const proofForm = /^[\w-]{42}[AEIMQUYcgkosw048]$/
 // Path, query and fragment as the URL standard leaves them: nothing it would percent-encode or drop.
 const returnToForm =
-  /^\/(?!\/|%2f|%5c)[^\x00-\x20"#<>?\\^`{}\x7f-\uffff]*(?:\?[^\x00-\x20"#'<>\\\x7f-\uffff]+)?(?:#[^\x00-\x20"<>\\`\x7f-\uffff]+)?$/i
-const dotSegment = /^[^?#]*\/(?:\.|%2e){1,2}(?:[/?#]|$)/i
+  /^\/(?!\/|%2[fF]|%5[cC])[^\x00-\x20"#<>?\\^`{}\x7f-\uffff]*(?:\?[^\x00-\x20"#'<>\\\x7f-\uffff]+)?(?:#[^\x00-\x20"<>\\`\x7f-\uffff]+)?$/
+const dotSegment = /^[^?#]*\/(?:\.|%2[eE]){1,2}(?:[/?#]|$)/
 
 export function refuse(code: string): never {
   throw new Error(code)
@@ -43,9 +44,7 @@ export function refuse(code: string): never {
 function isPlain(value: unknown): value is string {
   if (typeof value !== 'string') return false
   if (plainAscii.test(value)) return true
-  return (
-    value !== '' && value.isWellFormed() && !control.test(value) && encoder.encode(value).length <= 255
-  )
+  return value !== '' && value.isWellFormed() && !control.test(value) && encoder.encode(value).length <= 255
 }
 
 function isReturnTo(value: unknown): value is string {
@@ -141,17 +140,20 @@ export function bindingInput(binding: Uint8Array, nonce: Uint8Array): Uint8Array
 }
 
 /** The hash input for the proof that `rfp` must be, or undefined when there is nothing to compare. */
-export function neededProof({ state, rfp }: Checked, { binding }: Expected): Uint8Array<ArrayBuffer> | undefined {
+export function neededProof(
+  { state, rfp }: Checked,
+  { binding }: Expected,
+): Uint8Array<ArrayBuffer> | undefined {
   if (rfp === undefined && binding === undefined) return undefined
   if (rfp === undefined || binding?.length !== bindingSize) refuse('binding_mismatch')
   return bindingInput(binding, decode(state.nonce))
 }
 
-/** Compares without saying where the difference is. */
-export function checkProof(rfp: string | undefined, proof: Uint8Array): void {
-  const claimed = decode(rfp!)
-  let difference = claimed.length ^ proof.length
-  for (let i = 0; i < proof.length; i++) difference |= claimed[i]! ^ proof[i]!
+/** Compares in a time that does not depend on where the difference is. */
+export function checkProof(rfp: string | undefined, hash: Uint8Array): void {
+  const proof = encode(hash)
+  let difference = 0
+  for (let i = 0; i < proof.length; i++) difference |= rfp!.charCodeAt(i) ^ proof.charCodeAt(i)
   if (difference !== 0) refuse('binding_mismatch')
 }
 

@@ -63,3 +63,11 @@ target_compile_definitions(sodium
     $<$<NOT:$<STREQUAL:${CMAKE_C_BYTE_ORDER},BIG_ENDIAN>>:NATIVE_LITTLE_ENDIAN=1>)
 target_compile_options(sodium PRIVATE -w -fvisibility=hidden -ffunction-sections -fdata-sections)
 set_target_properties(sodium PROPERTIES C_STANDARD 99 C_EXTENSIONS ON)
+if(LATCHKEY_WASM)
+  # Built for size like the rest of a module, but for the hash that every token passes through. Field arithmetic is
+  # called instead of copied: 8 KB less for 7 % of the time of an Ed25519 verification.
+  set_source_files_properties("${sodium_source}/crypto_hash/sha256/cp/hash_sha256_cp.c"
+    PROPERTIES COMPILE_OPTIONS -O2)
+  set_source_files_properties("${sodium_source}/crypto_core/ed25519/ref10/ed25519_ref10.c"
+    PROPERTIES COMPILE_OPTIONS -fno-inline)
+endif()

@@ -78,8 +78,11 @@ export const suites = [
   { name: 'glue', steps: [nodeTest('node', 'js-glue/test/*.test.ts')] },
   { name: 'worker', steps: [vitest('workerd', 'wrangler')] },
   { name: 'e2e', steps: [nodeTest('Chromium', 'tests/e2e/*.test.ts')] },
-  { name: 'docs', steps: [check('README', 'node', 'scripts/check-docs.mjs')] },
-  { name: 'pack', steps: [check('npm pack', 'node', 'scripts/check-pack.mjs')] },
+  { name: 'docs', steps: [{ name: 'README', command: ['node', 'scripts/check-docs.mjs'], count: 'lines' }] },
+  {
+    name: 'pack',
+    steps: [{ name: 'npm pack', command: ['node', 'scripts/check-pack.mjs'], count: 'lines' }],
+  },
   {
     name: 'fuzz',
     steps: [{ name: 'libFuzzer', command: ['node', 'scripts/fuzz.mjs', '--seconds', '5'], count: 'lines' }],

@@ -3,12 +3,14 @@
 //   node scripts/test.mjs native vectors   the suites of that name, or whose name begins with `native-`, `vectors-`
 //   node scripts/test.mjs --list           their names
 import { spawn } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { counters } from './count.mjs'
 import { root, toolEnv } from './paths.mjs'
 import { suites } from './suites.mjs'
 
 const stepTimeoutMs = 15 * 60_000
+const shownHead = 8_000
+const shownTail = 24_000
 
 const args = process.argv.slice(2)
 if (args.includes('--list')) {
@@ -39,7 +41,7 @@ for (const suite of chosen) {
 }
 if (failedSuites.length > 0) console.log(`failed: ${failedSuites.join(' ')}`)
 console.log(summary(total))
-process.exit(total.failed === 0 ? 0 : 1)
+process.exitCode = total.failed === 0 ? 0 : 1
 
 function choose(words) {
   const matches = (suite, word) => suite.name === word || suite.name.startsWith(`${word}-`)
@@ -69,7 +71,12 @@ async function runSuite(suite) {
       failures.push(`${step.name}: ran no test at all`)
     }
     for (const key of Object.keys(sum)) sum[key] += result[key]
-    if (result.failed > 0) failures.push(`$ ${command.join(' ')}\n${output.trimEnd()}\n(exit code ${code})`)
+    if (result.failed > 0) {
+      writeFileSync(`${report}.log`, output)
+      failures.push(
+        `$ ${command.join(' ')}\n${shown(output.trimEnd(), `${report}.log`)}\n(exit code ${code})`,
+      )
+    }
     // Whatever follows needs what this step should have built.
     if (code !== 0 && !step.count) break
     if (stopped) break
@@ -78,6 +85,12 @@ async function runSuite(suite) {
   console.log(`${suite.name.padEnd(18)} ${summary(sum).padEnd(36)} ${seconds(began)}`)
   for (const failure of failures) console.log(`--- ${suite.name}\n${failure}\n---`)
   return sum
+}
+
+// A screen takes so much; the file has it all.
+function shown(output, path) {
+  if (output.length <= shownHead + shownTail) return output
+  return `${output.slice(0, shownHead)}\n... the whole is in ${path} ...\n${output.slice(-shownTail)}`
 }
 
 function runStep(suite, step, [file, ...words], began) {

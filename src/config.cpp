@@ -95,9 +95,7 @@ Verdict check_base_url(std::span<const Var> vars, Config& out, bool& loopback) n
   }
   loopback = url::is_loopback_host(parsed->host);
   if (!parsed->https && !loopback) return invalid(var_base_url);
-  if (parsed->has_query || (!parsed->path.empty() && parsed->path != "/")) {
-    return invalid(var_base_url);
-  }
+  if (!parsed->path.empty() && parsed->path != "/") return invalid(var_base_url);
   out.base_url = without_default_port(*parsed);
   if (out.base_url.size() > max_base_url) return invalid(var_base_url);
   return {};

@@ -15,16 +15,27 @@ namespace {
 
 constexpr std::uint64_t block_bits = 512;
 
-// libsodium's hash state is a public struct; after one whole block it is just the chaining value.
-crypto_hash_sha256_state after_one_block(const std::array<std::uint32_t, 8>& chaining) noexcept {
+// libsodium's hash state is a public struct; after whole blocks it is just the chaining value.
+crypto_hash_sha256_state after_blocks(std::uint64_t n,
+                                      const std::array<std::uint32_t, 8>& chaining) noexcept {
   crypto_hash_sha256_state state;
   std::memcpy(state.state, chaining.data(), sizeof state.state);
-  state.count = block_bits;
+  state.count = n * block_bits;
   return state;
 }
 
 void update(crypto_hash_sha256_state& state, Bytes bytes) noexcept {
   crypto_hash_sha256_update(&state, bytes.data(), bytes.size());
+}
+
+Tag finish(const MacKey& key, crypto_hash_sha256_state& inner) noexcept {
+  Sha256 digest;
+  crypto_hash_sha256_final(&inner, digest.data());
+  crypto_hash_sha256_state outer = after_blocks(1, key.outer);
+  update(outer, digest);
+  Tag out;
+  crypto_hash_sha256_final(&outer, out.data());
+  return out;
 }
 
 }  // namespace
@@ -56,17 +67,25 @@ MacKey mac_key(Bytes key) noexcept {
 }
 
 Tag mac(const MacKey& key, Bytes a, Bytes b, Bytes c) noexcept {
-  crypto_hash_sha256_state state = after_one_block(key.inner);
-  update(state, a);
-  update(state, b);
-  update(state, c);
-  Sha256 digest;
-  crypto_hash_sha256_final(&state, digest.data());
-  state = after_one_block(key.outer);
-  update(state, digest);
-  Tag out;
-  crypto_hash_sha256_final(&state, out.data());
+  crypto_hash_sha256_state inner = after_blocks(1, key.inner);
+  update(inner, a);
+  update(inner, b);
+  update(inner, c);
+  return finish(key, inner);
+}
+
+MacPrefix mac_prefix(const MacKey& key, std::span<const std::uint8_t, 64> block) noexcept {
+  crypto_hash_sha256_state inner = after_blocks(1, key.inner);
+  update(inner, block);
+  MacPrefix out;
+  std::memcpy(out.inner.data(), inner.state, sizeof out.inner);
   return out;
+}
+
+Tag mac(const MacKey& key, const MacPrefix& prefix, Bytes rest) noexcept {
+  crypto_hash_sha256_state inner = after_blocks(2, prefix.inner);
+  update(inner, rest);
+  return finish(key, inner);
 }
 
 void hkdf(Bytes ikm, Bytes salt, Bytes info, MutBytes out) noexcept {

@@ -3,7 +3,6 @@
 #include "latchkey/text.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 // The reader is given everything it needs: no heap, and a broken assumption of its own is a trap.
@@ -14,6 +13,8 @@
 
 namespace latchkey::json {
 namespace {
+
+constexpr unsigned parse_flags = rapidjson::kParseInsituFlag;
 
 // The reader takes an allocator for its stack. In-situ recursive parsing never uses that stack, so
 // any request is a broken assumption.
@@ -49,6 +50,106 @@ struct InSituStream {
   void Flush() noexcept {}
 };
 
+// 18 digits always fit; no number that is read here has more.
+constexpr std::size_t max_digits = 18;
+
+// The value of an integer as JSON writes it; anything with more to it stays a number as text.
+std::int64_t integer_of(std::string_view digits, Kind& kind) noexcept {
+  kind = Kind::number;
+  const bool negative = digits.starts_with('-');
+  if (negative) digits.remove_prefix(1);
+  if (digits.size() > max_digits) return 0;
+  std::int64_t value = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return 0;
+    value = value * 10 + (c - '0');
+  }
+  kind = Kind::integer;
+  return negative ? -value : value;
+}
+
+// Reads `{"name":"text","name":1,...}` as the general reader would. False where the text is anything
+// else, which says nothing about its validity.
+class FlatReader {
+public:
+  FlatReader(std::string_view text, std::span<Node> nodes) noexcept : rest_{text}, nodes_{nodes} {}
+
+  bool read() noexcept {
+    if (nodes_.empty() || !take('{')) return false;
+    nodes_[0] = Node{};
+    nodes_[0].kind = Kind::object;
+    do {
+      if (!read_member()) return false;
+    } while (take(','));
+    nodes_[0].end = static_cast<std::uint16_t>(used_);
+    return take('}') && rest_.empty();
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return used_; }
+
+private:
+  bool take(char c) noexcept {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  // Up to the closing quotation mark; false at an escape or a control character.
+  bool read_text(std::string_view& out) noexcept {
+    if (!take('"')) return false;
+    const char* begin = rest_.data();
+    const char* end = begin + rest_.size();
+    const char* p = begin;
+    while (p != end && *p != '"') {
+      if (*p == '\\' || static_cast<std::uint8_t>(*p) < 0x20) return false;
+      ++p;
+    }
+    if (p == end) return false;
+    out = {begin, static_cast<std::size_t>(p - begin)};
+    rest_.remove_prefix(out.size() + 1);
+    return true;
+  }
+
+  bool read_digits(std::string_view& out) noexcept {
+    std::size_t n = 0;
+    while (n < rest_.size() && rest_[n] >= '0' && rest_[n] <= '9') ++n;
+    if (n == 0 || (n > 1 && rest_.front() == '0')) return false;
+    out = rest_.substr(0, n);
+    rest_.remove_prefix(n);
+    return true;
+  }
+
+  bool read_member() noexcept {
+    std::string_view name;
+    if (used_ == nodes_.size() || !read_text(name) || !take(':')) return false;
+    if (is_twice(name)) return false;
+    Node& node = nodes_[used_++];
+    node = Node{};
+    node.name = name;
+    node.end = static_cast<std::uint16_t>(used_);
+    node.kind = Kind::text;
+    if (read_text(node.text)) return true;
+    if (!read_digits(node.text)) return false;
+    node.integer = integer_of(node.text, node.kind);
+    return true;
+  }
+
+  // Most names differ in length or first character; only where both have been seen is there a need to
+  // look at them all.
+  bool is_twice(std::string_view name) noexcept {
+    const std::size_t mark = name.size() * 31 + (name.empty() ? 0 : static_cast<std::uint8_t>(name[0]));
+    const std::uint64_t bit = std::uint64_t{1} << (mark % 64);
+    const bool suspect = (seen_ & bit) != 0;
+    seen_ |= bit;
+    return suspect && std::any_of(nodes_.begin() + 1, nodes_.begin() + static_cast<std::ptrdiff_t>(used_),
+                                  [=](const Node& node) { return node.name == name; });
+  }
+
+  std::string_view rest_;
+  std::span<Node> nodes_;
+  std::size_t used_{1};
+  std::uint64_t seen_{0};
+};
+
 class NodeBuilder {
 public:
   using Ch = char;
@@ -65,8 +166,7 @@ public:
     Node* node = add(Kind::number);
     if (node == nullptr) return false;
     node->text = {digits, size};
-    const auto read = std::from_chars(digits, digits + size, node->integer);
-    if (read.ec == std::errc{} && read.ptr == digits + size) node->kind = Kind::integer;
+    node->integer = integer_of(node->text, node->kind);
     return true;
   }
   bool String(const char* text, rapidjson::SizeType size, bool) noexcept {
@@ -84,13 +184,6 @@ public:
   bool EndObject(rapidjson::SizeType) noexcept { return close(); }
   bool StartArray() noexcept { return open(Kind::array); }
   bool EndArray(rapidjson::SizeType) noexcept { return close(); }
-
-  // The reader asks for these only without kParseNumbersAsStringsFlag.
-  bool Int(int) noexcept { return false; }
-  bool Uint(unsigned) noexcept { return false; }
-  bool Int64(std::int64_t) noexcept { return false; }
-  bool Uint64(std::uint64_t) noexcept { return false; }
-  bool Double(double) noexcept { return false; }
 
   [[nodiscard]] std::size_t size() const noexcept { return used_; }
 
@@ -140,10 +233,44 @@ private:
 }  // namespace latchkey::json
 
 namespace rapidjson {
-// Lets the reader work on a local copy of the stream, which in-situ number views rely on.
-template <> struct StreamTraits<latchkey::json::InSituStream> {
-  enum { copyOptimization = 1 };
-};
+
+using latchkey::json::InSituStream;
+using latchkey::json::NoAllocator;
+using latchkey::json::NodeBuilder;
+using latchkey::json::parse_flags;
+
+// Numbers stay text. The reader's own way refuses what a double cannot hold, and no answer may be
+// lost over a number that nobody reads.
+template <>
+template <>
+void GenericReader<UTF8<>, UTF8<>, NoAllocator>::ParseNumber<parse_flags>(InSituStream& is,
+                                                                          NodeBuilder& handler) {
+  const char* begin = is.src;
+  const auto digits = [&is]() noexcept {
+    const char* first = is.src;
+    while (is.Peek() >= '0' && is.Peek() <= '9') is.Take();
+    return is.src - first;
+  };
+  if (is.Peek() == '-') is.Take();
+  const bool zero = is.Peek() == '0';
+  const auto whole = digits();
+  bool good = whole == 1 || (whole > 1 && !zero);
+  if (good && is.Peek() == '.') {
+    is.Take();
+    good = digits() > 0;
+  }
+  if (good && (is.Peek() == 'e' || is.Peek() == 'E')) {
+    is.Take();
+    if (is.Peek() == '+' || is.Peek() == '-') is.Take();
+    good = digits() > 0;
+  }
+  if (!good) {
+    SetParseError(kParseErrorValueInvalid, is.Tell());
+  } else if (!handler.RawNumber(begin, static_cast<SizeType>(is.src - begin), false)) {
+    SetParseError(kParseErrorTermination, is.Tell());
+  }
+}
+
 }  // namespace rapidjson
 
 namespace latchkey::json {
@@ -171,13 +298,15 @@ Result<Value> parse(MutBytes json, std::span<Node> nodes) noexcept {
   if (json.empty()) return Errc::json_invalid;
   if (!text::is_utf8(json)) return Errc::utf8_invalid;
 
+  FlatReader flat{text_of(json), nodes};
+  if (flat.read()) return Value{nodes.first(flat.size()), 0};
+
   char* begin = reinterpret_cast<char*>(json.data());
   InSituStream stream{begin, nullptr, begin, begin + json.size()};
   NodeBuilder builder{nodes};
   NoAllocator allocator;
   rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, NoAllocator> reader{&allocator, 0};
-  constexpr unsigned flags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
-  const auto result = reader.Parse<flags>(stream, builder);
+  const auto result = reader.Parse<parse_flags>(stream, builder);
   // A NUL in the text looks like its end to the reader.
   if (result.IsError() || stream.Tell() != json.size()) {
     return {Errc::json_invalid, static_cast<std::uint32_t>(stream.Tell())};
@@ -209,8 +338,16 @@ void put_string(Writer& out, std::string_view text) noexcept {
 
 void put_integer(Writer& out, std::int64_t value) noexcept {
   char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  out.put(std::string_view{digits, static_cast<std::size_t>(end - digits)});
+  char* const end = digits + sizeof digits;
+  char* begin = end;
+  // The magnitude is taken unsigned: that of the smallest value does not fit otherwise.
+  std::uint64_t left = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  do {
+    *--begin = static_cast<char>('0' + left % 10);
+    left /= 10;
+  } while (left != 0);
+  if (value < 0) *--begin = '-';
+  out.put(std::string_view{begin, static_cast<std::size_t>(end - begin)});
 }
 
 }  // namespace latchkey::json

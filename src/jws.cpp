@@ -3,6 +3,8 @@
 #include "latchkey/json.hpp"
 #include "latchkey/text.hpp"
 
+#include <iterator>
+
 namespace latchkey::jws {
 namespace {
 
@@ -33,40 +35,19 @@ struct Header {
   std::string_view typ;
 };
 
-// Takes `literal` and then everything up to the next quotation mark. A value with an escape in it is
-// left to the JSON reader.
-bool take(std::string_view& rest, std::string_view literal, std::string_view& value) noexcept {
-  if (!rest.starts_with(literal)) return false;
-  rest.remove_prefix(literal.size());
-  const std::size_t quote = rest.find('"');
-  if (quote == std::string_view::npos) return false;
-  value = rest.substr(0, quote);
-  rest.remove_prefix(quote);
-  return value.find('\\') == std::string_view::npos;
-}
-
-// The spelling that we write, and nearly every other library too.
-bool read_usual_header(std::string_view json, Header& out) noexcept {
-  return take(json, "{\"alg\":\"", out.alg) && take(json, "\",\"kid\":\"", out.kid) &&
-         take(json, "\",\"typ\":\"", out.typ) && json == "\"}";
-}
-
-// Any other spelling of an object with exactly our three members.
-bool read_any_header(MutBytes json, Header& out) noexcept {
+// An object with exactly our three members.
+bool read_header_json(MutBytes json, Header& out) noexcept {
   json::Node nodes[4];
   const auto root = json::parse(json, nodes);
-  if (!root || !root->is(json::Kind::object)) return false;
-  std::size_t members = 0;
-  for (auto m = root->first(); m.present(); m = root->next(m)) ++members;
+  if (!root || !root->is(json::Kind::object) || root->node().end != std::size(nodes)) return false;
   out = {root->member("alg").text(), root->member("kid").text(), root->member("typ").text()};
-  return members == 3;
+  return true;
 }
 
 bool read_header(std::string_view encoded, MutBytes space, Header& out) noexcept {
   const auto size = text::base64url_decode(encoded, space);
   if (!size) return false;
-  const MutBytes json = space.first(*size);
-  return read_usual_header(text_of(json), out) || read_any_header(json, out);
+  return read_header_json(space.first(*size), out);
 }
 
 bool is_eddsa_kid_of(std::string_view kid, std::string_view ring_kid) noexcept {
@@ -92,11 +73,6 @@ bool decode_exactly(std::string_view encoded, std::array<std::uint8_t, N>& out) 
   return size && *size == N;
 }
 
-bool is_eddsa_good(const crypto::Ed25519Public& key, std::string_view token, const Parts& parts,
-                   const crypto::Ed25519Signature& signature) noexcept {
-  return crypto::verify(key, bytes_of(signing_input(token, parts)), signature);
-}
-
 Verdict refused(Refusal why) noexcept {
   Verdict verdict;
   verdict.refusal = why;
@@ -113,6 +89,10 @@ struct Signed {
   crypto::Ed25519Signature eddsa{};
 };
 
+bool is_eddsa_good(const crypto::Ed25519Public& key, const Signed& form) noexcept {
+  return crypto::verify(key, bytes_of(signing_input(form.token, form.parts)), form.eddsa);
+}
+
 Verdict opened(const Signed& form) noexcept {
   Verdict verdict;
   verdict.opened.payload = form.parts.payload;
@@ -122,11 +102,10 @@ Verdict opened(const Signed& form) noexcept {
   return verdict;
 }
 
-bool read_form(std::string_view token, Use use, MutBytes space, Signed& out) noexcept {
+// Reads the header and the signature's form of a token that has been split.
+bool read_form(Use use, MutBytes space, Signed& out) noexcept {
   Header header;
-  out.token = token;
-  if (token.size() > max_token || !split(token, out.parts) ||
-      !read_header(out.parts.header, space, header) || header.typ != typ_of(use) ||
+  if (!read_header(out.parts.header, space, header) || header.typ != typ_of(use) ||
       header.kid.empty()) {
     return false;
   }
@@ -142,11 +121,41 @@ bool read_form(std::string_view token, Use use, MutBytes space, Signed& out) noe
   return false;
 }
 
+// A header spelled as we spell it says which key it is, and all else there is to say.
+const keys::Key* find_by_header(keys::Ring ring, Use use, std::string_view header) noexcept {
+  if (use != Use::state) return nullptr;
+  for (const keys::Key& key : ring) {
+    if (key.state_header.text.view() == header) return &key;
+  }
+  return nullptr;
+}
+
+Verdict open_usual(const keys::Key& key, Signed& form) noexcept {
+  if (!decode_exactly(form.parts.signature, form.mac)) return refused(Refusal::malformed);
+  form.kid = key.kid.view();
+  form.alg = Alg::hs256;
+  const auto rest = bytes_of(signing_input(form.token, form.parts)).subspan(64);
+  const bool good = crypto::equal(crypto::mac(key.state, key.state_header.mac, rest), form.mac);
+  return good ? opened(form) : refused(Refusal::bad_signature);
+}
+
+void put_header(const keys::Key& key, Use use, Alg alg, Writer& out) noexcept {
+  if (use == Use::state && alg == Alg::hs256) {
+    out.put(key.state_header.text.view());
+    return;
+  }
+  std::uint8_t space[keys::max_kid + keys::eddsa_suffix.size()];
+  Writer kid{space};
+  kid.put(key.kid.view());
+  if (alg == Alg::eddsa) kid.put(keys::eddsa_suffix);
+  keys::put_header(out, name_of(alg), text_of(kid.written()), typ_of(use));
+}
+
 }  // namespace
 
 std::string_view typ_of(Use use) noexcept {
   switch (use) {
-  case Use::state: return "oauth-state+jwt";
+  case Use::state: return keys::typ_state;
   case Use::capability: return "latchkey-capability+jwt";
   case Use::principal: return "latchkey-principal+jwt";
   }
@@ -171,19 +180,7 @@ Result<void> sign(keys::Ring ring, Use use, Alg alg, std::string_view payload,
   const keys::Key& key = ring.front();
   const std::size_t begin = out.size();
 
-  std::uint8_t space[max_header];
-  Writer header{space};
-  header.put("{\"alg\":\"");
-  header.put(name_of(alg));
-  header.put("\",\"kid\":\"");
-  header.put(key.kid.view());
-  if (alg == Alg::eddsa) header.put(keys::eddsa_suffix);
-  header.put("\",\"typ\":\"");
-  header.put(typ_of(use));
-  header.put("\"}");
-  LK_CHECK(!header.overflow());
-
-  text::base64url_put(out, header.written());
+  put_header(key, use, alg, out);
   out.put('.');
   text::base64url_put(out, bytes_of(payload));
   if (out.overflow()) return Errc::output_too_small;
@@ -209,7 +206,12 @@ Result<void> sign(keys::Ring ring, Use use, Alg alg, std::string_view payload,
 Verdict open(keys::Ring ring, Use use, std::string_view token) noexcept {
   std::uint8_t space[max_header];
   Signed form;
-  if (!read_form(token, use, space, form)) return refused(Refusal::malformed);
+  form.token = token;
+  if (token.size() > max_token || !split(token, form.parts)) return refused(Refusal::malformed);
+  if (const keys::Key* key = find_by_header(ring, use, form.parts.header)) {
+    return open_usual(*key, form);
+  }
+  if (!read_form(use, space, form)) return refused(Refusal::malformed);
   const keys::Key* key = find(ring, form.alg, form.kid);
   if (key == nullptr) return refused(Refusal::unknown_key);
 
@@ -220,24 +222,21 @@ Verdict open(keys::Ring ring, Use use, std::string_view token) noexcept {
     good = crypto::equal(crypto::mac(mac_key_of(*key, use), input), form.mac);
     break;
   }
-  case Alg::eddsa:
-    good = is_eddsa_good(key->state_sign.public_key(), token, form.parts, form.eddsa);
-    break;
+  case Alg::eddsa: good = is_eddsa_good(key->state_sign.public_key(), form); break;
   }
-  if (!good) return refused(Refusal::bad_signature);
-  return opened(form);
+  return good ? opened(form) : refused(Refusal::bad_signature);
 }
 
 Verdict open(keys::PublicKeys keys, Use use, std::string_view token) noexcept {
   std::uint8_t space[max_header];
   Signed form;
-  if (!read_form(token, use, space, form)) return refused(Refusal::malformed);
+  form.token = token;
+  if (token.size() > max_token || !split(token, form.parts) || !read_form(use, space, form)) {
+    return refused(Refusal::malformed);
+  }
   for (const keys::PublicKey& key : keys) {
     if (form.alg != Alg::eddsa || key.kid.view() != form.kid) continue;
-    if (!is_eddsa_good(key.key, token, form.parts, form.eddsa)) {
-      return refused(Refusal::bad_signature);
-    }
-    return opened(form);
+    return is_eddsa_good(key.key, form) ? opened(form) : refused(Refusal::bad_signature);
   }
   return refused(Refusal::unknown_key);
 }

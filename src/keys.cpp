@@ -8,6 +8,8 @@
 namespace latchkey::keys {
 namespace {
 
+constexpr std::size_t max_header = 128;
+
 crypto::Secret32 derive(const crypto::Secret32& key, std::string_view info) noexcept {
   crypto::Secret32 out;
   crypto::hkdf(key, {}, bytes_of(info), out);
@@ -21,10 +23,22 @@ crypto::MacKey derive_mac(const crypto::Secret32& key, std::string_view info) no
   return out;
 }
 
+StateHeader prepare_header(std::string_view kid, const crypto::MacKey& key) noexcept {
+  StateHeader out;
+  std::uint8_t space[decltype(out.text)::capacity];
+  Writer text{space};
+  put_header(text, "HS256", kid, typ_state);
+  LK_CHECK(!text.overflow() && text.size() >= 64);
+  out.text.assign(text_of(text.written()));
+  out.mac = crypto::mac_prefix(key, text.written().first<64>());
+  return out;
+}
+
 Key derive_all(std::string_view kid, const crypto::Secret32& key) noexcept {
   Key out;
   out.kid.assign(kid);
   out.state = derive_mac(key, info_state_hs256);
+  out.state_header = prepare_header(kid, out.state);
   out.pkce = derive_mac(key, info_pkce);
   out.capability = derive_mac(key, info_capability);
   out.principal = derive_mac(key, info_principal);
@@ -107,6 +121,21 @@ Result<std::size_t> parse(std::string_view text, std::span<Key> out) noexcept {
   }
   crypto::wipe_object(raw);
   return result;
+}
+
+void put_header(Writer& out, std::string_view alg, std::string_view kid,
+                std::string_view typ) noexcept {
+  std::uint8_t space[max_header];
+  Writer header{space};
+  header.put("{\"alg\":\"");
+  header.put(alg);
+  header.put("\",\"kid\":\"");
+  header.put(kid);
+  header.put("\",\"typ\":\"");
+  header.put(typ);
+  header.put("\"}");
+  LK_CHECK(!header.overflow());
+  text::base64url_put(out, header.written());
 }
 
 void put_jwks(Ring ring, Writer& out) noexcept {

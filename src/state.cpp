@@ -132,26 +132,29 @@ template <std::size_t N> bool read_encoded(const json::Node& node, std::string_v
   return node.kind == json::Kind::text && size && *size == N;
 }
 
-// One member of the payload; false for an unknown name or an impossible value.
+// One member of the payload; false for an unknown name or an impossible value. The length of the name
+// tells most of them apart.
 bool read_claim(const json::Node& node, State& out) noexcept {
   const std::string_view name = node.name;
-  if (name == "iss") return read_text(node, out.issuer);
-  if (name == "aud") return read_text(node, out.audience);
-  if (name == "iat") return read_seconds(node, out.issued_at);
-  if (name == "exp") return read_seconds(node, out.expires_at);
-  if (name == "jti") return read_encoded<nonce_size>(node, out.nonce);
-  if (name == "rfp") return read_encoded<32>(node, out.rfp);
-  if (name == "as") return read_text(node, out.provider);
-  if (name == "sub") return read_text(node, out.subject);
-  if (name == "flow") return read_text(node, out.flow);
-  if (name == "own") return node.kind == json::Kind::text && read_owner(node.text, out);
-  if (name == "app") return read_text(node, out.app);
-  if (name == "v") return node.kind == json::Kind::integer && node.integer == version;
-  if (name == "target_link_uri") {
+  switch (name.size()) {
+  case 1: return name == "v" && node.kind == json::Kind::integer && node.integer == version;
+  case 2: return name == "as" && read_text(node, out.provider);
+  case 3:
+    if (name == "iss") return read_text(node, out.issuer);
+    if (name == "aud") return read_text(node, out.audience);
+    if (name == "iat") return read_seconds(node, out.issued_at);
+    if (name == "exp") return read_seconds(node, out.expires_at);
+    if (name == "jti") return read_encoded<nonce_size>(node, out.nonce);
+    if (name == "rfp") return read_encoded<32>(node, out.rfp);
+    if (name == "sub") return read_text(node, out.subject);
+    if (name == "own") return node.kind == json::Kind::text && read_owner(node.text, out);
+    return name == "app" && read_text(node, out.app);
+  case 4: return name == "flow" && read_text(node, out.flow);
+  case 15:
     out.return_to = node.text;
-    return node.kind == json::Kind::text && is_return_to(out.return_to);
+    return name == "target_link_uri" && node.kind == json::Kind::text && is_return_to(node.text);
+  default: return false;
   }
-  return false;
 }
 
 constexpr std::size_t max_members = 13;

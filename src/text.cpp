@@ -39,6 +39,24 @@ bool decode_hex32(std::string_view text, MutBytes out) noexcept {
   return true;
 }
 
+constexpr std::uint64_t each_byte(std::uint8_t byte) noexcept {
+  return std::uint64_t{byte} * 0x0101010101010101U;
+}
+
+std::uint64_t eight_at(std::string_view text, std::size_t i) noexcept {
+  std::uint64_t eight = 0;
+  std::memcpy(&eight, text.data() + i, sizeof eight);
+  return eight;
+}
+
+// Eight bytes at once, each 0x20..0x7E. Borrows and carries only reach bytes above one that is out of
+// range already, so the answer is exact.
+bool is_plain_ascii(std::uint64_t eight) noexcept {
+  const std::uint64_t below_blank = eight - each_byte(0x20);
+  const std::uint64_t del_or_above = eight + each_byte(0x01);
+  return ((eight | below_blank | del_or_above) & each_byte(0x80)) == 0;
+}
+
 // The standard alphabet, told apart by `+` and `/`; a text that mixes both alphabets is refused.
 bool decode_base64_32(std::string_view text, MutBytes out) noexcept {
   char url[43];
@@ -132,6 +150,15 @@ Result<void> decode_key32(std::string_view text, MutBytes out32) noexcept {
   return good ? Result<void>{} : Result<void>{Errc::key_invalid};
 }
 
+bool is_ascii(Bytes bytes) noexcept {
+  const std::string_view text = text_of(bytes);
+  std::uint64_t all = 0;
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) all |= eight_at(text, i);
+  for (; i < text.size(); ++i) all |= static_cast<std::uint8_t>(text[i]);
+  return (all & each_byte(0x80)) == 0;
+}
+
 bool is_utf8(Bytes bytes) noexcept {
   const std::uint8_t* p = bytes.data();
   std::size_t i = 0;
@@ -140,7 +167,7 @@ bool is_utf8(Bytes bytes) noexcept {
     if (i + 8 <= n) {
       std::uint64_t eight = 0;
       std::memcpy(&eight, p + i, sizeof eight);
-      if ((eight & 0x8080808080808080U) == 0) {
+      if ((eight & each_byte(0x80)) == 0) {
         i += 8;
         continue;
       }
@@ -180,6 +207,10 @@ bool is_plain(std::string_view text, std::size_t max) noexcept {
   if (text.empty() || text.size() > max) return false;
   bool ascii = true;
   for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i + 8 <= text.size() && is_plain_ascii(eight_at(text, i))) {
+      i += 7;
+      continue;
+    }
     const auto c = static_cast<std::uint8_t>(text[i]);
     if (c < 0x20 || c == 0x7F) return false;
     if (c >= 0x80) {

@@ -394,7 +394,7 @@ static_assert(all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanReque
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(StateReply) <= data_at - reply_at);
 
 /// FNV-1a over every name, type, offset and size: module and glue must agree on it at load.
-constexpr std::uint32_t layout_hash() noexcept {
+consteval std::uint32_t layout_hash() noexcept {
   std::uint32_t hash = 2166136261U;
   const auto byte = [&](std::uint32_t value) noexcept {
     hash = (hash ^ (value & 0xff)) * 16777619U;

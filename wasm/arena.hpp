@@ -21,7 +21,7 @@ alignas(8) inline constinit std::uint8_t arena[arena_size]{};
 /// Bytes that a caller passed; absent ones are empty. Anything outside the arena makes `good` false.
 class Inputs {
 public:
-  [[nodiscard]] MutBytes bytes(std::uint32_t at, std::uint32_t len) noexcept {
+  [[nodiscard]] [[gnu::noinline]] MutBytes bytes(std::uint32_t at, std::uint32_t len) noexcept {
     if (at == 0) return {};
     if (at < data_at || !is_inside(at, len)) {
       good_ = false;
@@ -46,7 +46,7 @@ public:
   }
 
   /// The unused rest of the arena, rounded up to the next multiple of eight.
-  [[nodiscard]] MutBytes free_from(std::uint32_t at) noexcept {
+  [[nodiscard]] [[gnu::noinline]] MutBytes free_from(std::uint32_t at) noexcept {
     if (at < data_at || at > arena_size - 8) {
       good_ = false;
       return {};
@@ -73,7 +73,7 @@ template <class T> void reply(const T& value) noexcept {
 [[nodiscard]] inline std::uint32_t offset_of(const void* place) noexcept {
   return static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(place) - arena);
 }
-[[nodiscard]] inline Slice slice_of(Bytes bytes) noexcept {
+[[nodiscard]] [[gnu::noinline]] inline Slice slice_of(Bytes bytes) noexcept {
   if (bytes.empty()) return {0, 0};
   return {offset_of(bytes.data()), static_cast<std::uint32_t>(bytes.size())};
 }
@@ -85,12 +85,12 @@ template <class T> void reply(const T& value) noexcept {
   return offset_of(bytes.data()) + static_cast<std::uint32_t>(bytes.size());
 }
 
-[[nodiscard]] inline Errc fail(Errc code, std::uint32_t at = 0) noexcept {
+[[nodiscard]] [[gnu::noinline]] inline Errc fail(Errc code, std::uint32_t at = 0) noexcept {
   reply(ReplyHead{arena_size, at});
   return code;
 }
 
-[[nodiscard]] inline Errc reply_bytes(Bytes bytes, std::uint32_t used) noexcept {
+[[nodiscard]] [[gnu::noinline]] inline Errc reply_bytes(Bytes bytes, std::uint32_t used) noexcept {
   reply(BytesReply{{used, 0}, slice_of(bytes)});
   return Errc::ok;
 }

@@ -243,7 +243,6 @@ LK_EXPORT(lk_callback_plan)() noexcept {
     if (!expires_at) return fail(Errc::time_invalid);
     facts.expires_at = *expires_at;
     facts.state_error = static_cast<Errc>(in.state_error);
-    if (to_string(facts.state_error).empty()) return fail(Errc::claim_invalid);
     facts.iss_required = in.iss_required != 0;
 
     // One more than the planner takes, so that it sees the excess and refuses it.

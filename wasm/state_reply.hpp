@@ -4,13 +4,14 @@
 #include "arena.hpp"
 
 #include "latchkey/state.hpp"
+#include "latchkey/text.hpp"
 
 #include <algorithm>
 
 namespace latchkey::abi {
 
 /// The state's texts all lie in `scratch`, from its start to the end of the key id.
-inline Errc reply_state(const state::State& s, Bytes scratch) noexcept {
+[[gnu::noinline]] inline Errc reply_state(const state::State& s, Bytes scratch) noexcept {
   const auto base = reinterpret_cast<const char*>(scratch.data());
   const auto piece = [&](std::string_view text) noexcept {
     if (text.empty()) return Piece{0, 0};
@@ -22,14 +23,13 @@ inline Errc reply_state(const state::State& s, Bytes scratch) noexcept {
                                       s.owner_id, s.app, s.return_to, s.nonce}) {
     if (!text.empty()) end = std::max<std::size_t>(end, static_cast<std::size_t>(text.data() - base) + text.size());
   }
-  const Bytes text = scratch.first(end);
-  const bool ascii = std::none_of(text.begin(), text.end(), [](std::uint8_t c) { return c >= 0x80; });
+  const Bytes all = scratch.first(end);
 
   StateReply out{};
-  out.head = {end_of(text), 0};
+  out.head = {end_of(all), 0};
   out.issued_at_ms = static_cast<double>(s.issued_at.value);
   out.expires_at_ms = static_cast<double>(s.expires_at.value);
-  out.text = slice_of(text);
+  out.text = slice_of(all);
   out.kid = piece(s.kid);
   out.issuer = piece(s.issuer);
   out.audience = piece(s.audience);
@@ -42,8 +42,37 @@ inline Errc reply_state(const state::State& s, Bytes scratch) noexcept {
   out.nonce = piece(s.nonce);
   out.alg = static_cast<std::uint8_t>(s.alg);
   out.owner_kind = static_cast<std::uint8_t>(s.owner_kind);
-  out.ascii = ascii ? 1 : 0;
+  out.ascii = text::is_ascii(all) ? 1 : 0;
   reply(out);
+  return Errc::ok;
+}
+
+/// What a `StateVerifyRequest` asks, but for its keys.
+struct VerifyArguments {
+  std::string_view token;
+  state::Expected expected;
+  MutBytes scratch;
+};
+
+/// Reads a request; the result is not to be used unless `inputs` are good and it says ok.
+[[gnu::noinline]] inline Errc read_arguments(const StateVerifyRequest& in, Inputs& inputs,
+                                             VerifyArguments& out) noexcept {
+  out.token = inputs.text(in.token);
+  out.expected.issuer = inputs.text(in.issuer);
+  out.expected.audience = inputs.text(in.audience);
+  out.expected.flow = inputs.text(in.flow);
+  out.expected.provider = inputs.text(in.provider);
+  out.expected.subject = inputs.text(in.subject);
+  out.expected.binding = inputs.bytes(in.binding);
+  out.expected.binding_mode =
+      in.binding_mode == 0 ? state::Binding::required : state::Binding::unchecked;
+  out.scratch = inputs.free_from(in.free);
+  if (!inputs.good()) return Errc::slice_invalid;
+  const auto now = UnixMillis::from_f64(in.now_ms);
+  const auto skew = UnixMillis::from_f64(in.skew_ms);
+  if (!now || !skew || skew->value > state::max_skew.value) return Errc::time_invalid;
+  out.expected.now = *now;
+  out.expected.skew = {skew->value};
   return Errc::ok;
 }
 
@@ -52,25 +81,12 @@ template <class Key> Errc verify_state() noexcept {
   const auto in = request<StateVerifyRequest>();
   Inputs inputs;
   const auto keys = inputs.keys<Key>(in.keys);
-  const auto token = inputs.text(in.token);
-  state::Expected expected;
-  expected.issuer = inputs.text(in.issuer);
-  expected.audience = inputs.text(in.audience);
-  expected.flow = inputs.text(in.flow);
-  expected.provider = inputs.text(in.provider);
-  expected.subject = inputs.text(in.subject);
-  expected.binding = inputs.bytes(in.binding);
-  expected.binding_mode =
-      in.binding_mode == 0 ? state::Binding::required : state::Binding::unchecked;
-  const MutBytes scratch = inputs.free_from(in.free);
-  if (!inputs.good()) return fail(Errc::slice_invalid);
-  const auto now = UnixMillis::from_f64(in.now_ms);
-  const auto skew = UnixMillis::from_f64(in.skew_ms);
-  if (!now || !skew || skew->value > state::max_skew.value) return fail(Errc::time_invalid);
-  expected.now = *now;
-  expected.skew = {skew->value};
-  const auto verified = state::verify(keys, token, expected, scratch);
-  return verified ? reply_state(*verified, scratch) : fail(verified.error());
+  VerifyArguments arguments;
+  const Errc read = read_arguments(in, inputs, arguments);
+  if (read != Errc::ok) return fail(read);
+  const auto verified =
+      state::verify(keys, arguments.token, arguments.expected, arguments.scratch);
+  return verified ? reply_state(*verified, arguments.scratch) : fail(verified.error());
 }
 
 }  // namespace latchkey::abi

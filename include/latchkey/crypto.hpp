@@ -41,6 +41,17 @@ struct MacKey {
 /// HMAC-SHA-256 of the concatenation of up to three pieces.
 [[nodiscard]] Tag mac(const MacKey& key, Bytes a, Bytes b = {}, Bytes c = {}) noexcept;
 
+/// A MAC as far as the first 64 bytes of its message: where many messages begin alike, that block is
+/// paid once.
+struct MacPrefix {
+  std::array<std::uint32_t, 8> inner{};
+};
+
+[[nodiscard]] MacPrefix mac_prefix(const MacKey& key, std::span<const std::uint8_t, 64> block) noexcept;
+
+/// HMAC-SHA-256 of the prefix's 64 bytes followed by `rest`.
+[[nodiscard]] Tag mac(const MacKey& key, const MacPrefix& prefix, Bytes rest) noexcept;
+
 /// HKDF-SHA-256 (RFC 5869), extract and expand; `out` at most 8,160 bytes.
 void hkdf(Bytes ikm, Bytes salt, Bytes info, MutBytes out) noexcept;
 

@@ -15,6 +15,9 @@ inline constexpr std::size_t max_kid = 32;
 /// Ed25519 keys are published under `kid` + this, so that one id never stands for two algorithms.
 inline constexpr std::string_view eddsa_suffix = ".ed";
 
+/// `typ` of a state token.
+inline constexpr std::string_view typ_state = "oauth-state+jwt";
+
 /// HKDF `info` of each purpose. Changing one invalidates everything made with it.
 inline constexpr std::string_view info_state_hs256 = "latchkey/1/state/HS256";
 inline constexpr std::string_view info_state_eddsa = "latchkey/1/state/EdDSA";
@@ -23,11 +26,19 @@ inline constexpr std::string_view info_seal = "latchkey/1/seal";
 inline constexpr std::string_view info_capability = "latchkey/1/capability";
 inline constexpr std::string_view info_principal = "latchkey/1/principal/HS256";
 
+/// The header of a key's HS256 state tokens in the one spelling that we write, encoded, and their MAC
+/// as far as its first block. Nearly every token begins like this.
+struct StateHeader {
+  SmallText<112> text;
+  crypto::MacPrefix mac;
+};
+
 /// One key with everything derived from it. Plain bytes, so that the glue can hold a ring as an
 /// opaque copy and hand it back with each call.
 struct Key {
   SmallText<max_kid> kid;
   crypto::MacKey state;
+  StateHeader state_header;
   crypto::MacKey pkce;
   crypto::MacKey capability;
   crypto::MacKey principal;
@@ -60,6 +71,9 @@ using PublicKeys = std::span<const PublicKey>;
 /// @return how many keys there are, or `key_ring_empty`, `key_invalid`, `key_duplicate` (with the
 ///         position of the entry).
 [[nodiscard]] Result<std::size_t> parse(std::string_view text, std::span<Key> out) noexcept;
+
+/// Writes a JWS header, encoded: `{"alg":...,"kid":...,"typ":...}`. No text needs escaping.
+void put_header(Writer& out, std::string_view alg, std::string_view kid, std::string_view typ) noexcept;
 
 /// Writes the JWK Set (RFC 7517, RFC 8037) of a ring: one Ed25519 key per entry.
 void put_jwks(Ring ring, Writer& out) noexcept;

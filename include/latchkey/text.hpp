@@ -25,6 +25,9 @@ void base64url_put(Writer& out, Bytes bytes) noexcept;
 /// @return ok, or `key_invalid`.
 [[nodiscard]] Result<void> decode_key32(std::string_view text, MutBytes out32) noexcept;
 
+/// True when every byte is below 0x80.
+[[nodiscard]] bool is_ascii(Bytes bytes) noexcept;
+
 /// True when `bytes` are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 [[nodiscard]] bool is_utf8(Bytes bytes) noexcept;
 

@@ -98,7 +98,8 @@ public:
       overflow_ = true;
     }
   }
-  void put(Bytes bytes) noexcept {
+  // One copy of this for all its callers: text is put together everywhere.
+  [[gnu::noinline]] void put(Bytes bytes) noexcept {
     if (bytes.size() > out_.size() - used_) {
       overflow_ = true;
       return;

@@ -1,9 +1,9 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 1024118371,
+  layoutHash: 3700368164,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
-  keySize: 388,
+  keySize: 536,
   publicKeySize: 98,
   codes: [
     { number: 0, name: 'ok', public: 'none', meaning: 'no error' },

@@ -12,10 +12,13 @@ main { width: 100%; max-width: 400px; padding: 32px; border: 1px solid var(--lin
 h1 { margin: 0 0 8px; font-size: 1.375rem; line-height: 1.25 }
 p { margin: 0 0 16px; color: var(--soft) }
 label { display: block; margin: 0 0 16px; font-weight: 600 }
-input { display: block; width: 100%; margin-top: 4px; padding: 10px 12px; font: inherit; color: inherit;
+input { display: block; width: 100%; margin-top: 4px; padding: 10px 12px; font: inherit; font-weight: 400; color: inherit;
   border: 1px solid var(--line); border-radius: 8px; background: transparent }
 ul { margin: 0 0 24px; padding-left: 20px }
 .actions { display: flex; gap: 8px; flex-wrap: wrap }
+.actions form { flex: 1; display: flex }
+form + form { margin-top: 8px }
+.actions form + form { margin-top: 0 }
 button { flex: 1; padding: 10px 16px; font: inherit; font-weight: 600; border-radius: 8px; cursor: pointer;
   border: 1px solid var(--accent); color: var(--paper); background: var(--accent) }
 button.quiet { color: var(--ink); border-color: var(--line); background: transparent }
@@ -52,7 +55,10 @@ const scopeWords: Readonly<Record<string, string>> = {
   offline_access: 'keep access while you are away',
 }
 
-export const signInPage = (uid: string, facts: { login: string; password: string; failed: boolean }): string =>
+export const signInPage = (
+  uid: string,
+  facts: { login: string; password: string; failed: boolean },
+): string =>
   page(
     'Sign in',
     `<h1>Sign in</h1>
@@ -69,7 +75,10 @@ ${facts.failed ? '<p class="problem" role="alert">That name and password do not 
 </form>`,
   )
 
-export const consentPage = (uid: string, facts: { client: string; login: string; scopes: readonly string[] }): string =>
+export const consentPage = (
+  uid: string,
+  facts: { client: string; login: string; scopes: readonly string[] },
+): string =>
   page(
     'Allow access',
     `<h1>Allow ${escape(facts.client)}?</h1>

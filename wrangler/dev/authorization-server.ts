@@ -34,7 +34,9 @@ const shownLogin = 'alex'
 const formLimit = 4_096
 const day = 86_400
 
-export async function startAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
+export async function startAuthorizationServer(
+  options: AuthorizationServerOptions,
+): Promise<AuthorizationServer> {
   const issuer = `http://127.0.0.1:${options.port}`
   const store = new AuthorizationStore(options.file)
   const provider = new Provider(issuer, configuration(options, store))
@@ -160,7 +162,9 @@ function show(response: ServerResponse, interaction: Interaction, failed = false
     return sendPage(response, failed ? 401 : 200, signInPage(uid, { login: shownLogin, password, failed }))
   }
   const login = Object.keys(accounts).find((name) => accounts[name]?.id === session?.accountId) ?? ''
-  const scopes = String(params['scope'] ?? '').split(' ').filter(Boolean)
+  const scopes = String(params['scope'] ?? '')
+    .split(' ')
+    .filter(Boolean)
   sendPage(response, 200, consentPage(uid, { client: 'Latchkey', login, scopes }))
 }
 
@@ -206,7 +210,8 @@ async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
 function sendPage(response: ServerResponse, status: number, html: string): void {
   response.writeHead(status, {
     'cache-control': 'no-store',
-    'content-security-policy': "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    'content-security-policy':
+      "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
     'content-type': 'text/html; charset=utf-8',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',

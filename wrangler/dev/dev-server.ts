@@ -1,9 +1,11 @@
 /** `wrangler dev` as a child: the Worker in workerd, all storage embedded, on loopback only. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
 
 export interface DevServerOptions {
   readonly port: number
@@ -32,7 +34,8 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   const lines: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue
-    createInterface({ input: stream }).on('line', (line) => {
+    createInterface({ input: stream }).on('line', (text) => {
+      const line = stripVTControlCharacters(text)
       lines.push(line)
       if (lines.length > lastLines) lines.shift()
       options.onLine?.(line)
@@ -54,19 +57,26 @@ function run({ port, envFile, stateDirectory, vars }: DevServerOptions): ChildPr
   const place = ['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0']
   const files = ['--env-file', envFile, '--persist-to', stateDirectory]
   // A group of its own, so that the end of wrangler is the end of its workerd too.
-  return spawn(process.execPath, [wrangler, 'dev', ...place, ...files, '--show-interactive-dev-session=false', ...named], {
-    cwd: fileURLToPath(new URL('..', import.meta.url)),
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      CLOUDFLARE_CF_FETCH_ENABLED: 'false',
-      NO_COLOR: '1',
-      WRANGLER_HIDE_BANNER: 'true',
-      WRANGLER_SEND_ERROR_REPORTS: 'false',
-      WRANGLER_SEND_METRICS: 'false',
+  const child = spawn(
+    process.execPath,
+    [wrangler, 'dev', ...place, ...files, '--show-interactive-dev-session=false', ...named],
+    {
+      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+        NO_COLOR: '1',
+        WRANGLER_HIDE_BANNER: 'true',
+        WRANGLER_LOG_PATH: join(stateDirectory, 'log'),
+        WRANGLER_SEND_ERROR_REPORTS: 'false',
+        WRANGLER_SEND_METRICS: 'false',
+      },
     },
-  })
+  )
+  process.once('exit', () => signalGroup(child, 'SIGKILL'))
+  return child
 }
 
 async function ready(url: string, child: ChildProcess): Promise<void> {

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { startAuthorizationServer } from './authorization-server.ts'
 import { startDevServer, type DevServer } from './dev-server.ts'
+import { publishVerifier } from './publish-verifier.ts'
 import { localSecrets, type Secrets } from './secrets.ts'
 
 export interface LocalOptions {
@@ -34,6 +35,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   const { port, issuerPort, stateDirectory } = options
   await Promise.all([assertFree(port), assertFree(issuerPort)])
   await mkdir(stateDirectory, { recursive: true })
+  await publishVerifier()
   const secrets = await localSecrets(options.secretsFile)
   const address = `http://127.0.0.1:${port}`
   const authorizationServer = await startAuthorizationServer({
@@ -48,7 +50,11 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       port,
       envFile: options.secretsFile,
       stateDirectory: join(stateDirectory, 'state'),
-      vars: workerVars(address, authorizationServer.issuer, options.formPost ? secrets.LOCAL_CLIENT_SECRET : undefined),
+      vars: workerVars(
+        address,
+        authorizationServer.issuer,
+        options.formPost ? secrets.LOCAL_CLIENT_SECRET : undefined,
+      ),
       ...(options.onLine && { onLine: options.onLine }),
     })
   try {
@@ -85,15 +91,14 @@ function workerVars(address: string, issuer: string, formSecret: string | undefi
     revocationUrl: `${issuer}/token/revocation`,
     userInfoUrl: `${issuer}/me`,
     scopes: ['openid', 'profile', 'email'],
-    asIssuer: issuer,
-    issRequired: true,
+    issuer,
   }
-  const form = { 'local-form': { ...provider, responseMode: 'form_post' } }
+  const form = { 'local-form': { ...provider, title: 'Local form', responseMode: 'form_post' } }
   return {
     LATCHKEY_DEV: '1',
     ENABLE_CONNECT: 'true',
     PUBLIC_BASE_URL: address,
-    LATCHKEY_PROVIDERS: JSON.stringify({ local: provider, ...(formSecret && form) }),
+    LATCHKEY_PROVIDERS: JSON.stringify({ local: { ...provider, title: 'Local' }, ...(formSecret && form) }),
     ...(formSecret && { LOCAL_FORM_CLIENT_SECRET: formSecret }),
   }
 }

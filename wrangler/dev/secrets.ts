@@ -35,7 +35,8 @@ async function readText(file: string): Promise<string | undefined> {
 function parse(text: string, file: string): Secrets {
   const value = (name: string): string => {
     const found = new RegExp(`^${name}="?([^"\\n]+)"?$`, 'm').exec(text)?.[1]
-    if (found === undefined) throw new Error(`${name} is missing in ${file}; remove that file to make new keys`)
+    if (found === undefined)
+      throw new Error(`${name} is missing in ${file}; remove that file to make new keys`)
     return found
   }
   return {

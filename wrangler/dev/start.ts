@@ -1,5 +1,4 @@
 /** `npm start`. */
-import { copyFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { startLocal } from './local.ts'
 
@@ -19,7 +18,6 @@ function show(line: string): void {
 
 async function main(): Promise<void> {
   console.log('Starting Latchkey …')
-  for (const file of ['latchkey-verify.js', 'latchkey-verify.wasm']) await publishVerifier(file)
   const local = await startLocal({
     port: portFrom('PORT', 8787),
     issuerPort: portFrom('ISSUER_PORT', 9400),
@@ -49,17 +47,14 @@ async function main(): Promise<void> {
   }
 }
 
-/** The in-browser verifier is built with the package; the page loads it from its own origin. */
-async function publishVerifier(file: string): Promise<void> {
-  await copyFile(new URL(file, import.meta.resolve('latchkey/verify')), path(`public/${file}`))
-}
-
 try {
   await main()
 } catch (error) {
   const [first, ...rest] = (error as Error).message.split('\n')
   if (rest.length > 0) console.error(rest.join('\n'))
-  const hint = first?.includes('is taken') ? ' Choose others, for example: PORT=8801 ISSUER_PORT=9401 npm start' : ''
+  const hint = first?.includes('is taken')
+    ? ' Choose others, for example: PORT=8801 ISSUER_PORT=9401 npm start'
+    : ''
   console.error(`Latchkey did not start: ${first}.${hint}`)
   process.exit(1)
 }

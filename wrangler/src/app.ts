@@ -36,12 +36,13 @@ function check(env: Env): App | Refusal {
 }
 
 const texts = (env: Env): Record<string, string> =>
-  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+  Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
 
-/** The secret that `<PROVIDER>_CLIENT_SECRET` holds; a public client has none. */
-export function clientSecret(app: App, provider: ProviderSettings): string | undefined {
-  return texts(app.env)[`${provider.name.toUpperCase().replaceAll('-', '_')}_CLIENT_SECRET`]
-}
+/** A public client has none. */
+export const clientSecret = (app: App, { clientSecretName }: ProviderSettings): string | undefined =>
+  clientSecretName === undefined ? undefined : texts(app.env)[clientSecretName]
 
 export function providerNamed(app: App, name: string): ProviderSettings {
   const provider = app.config.providers.find((candidate) => candidate.name === name)

@@ -3,7 +3,10 @@ import { Refusal } from './refusal.ts'
 export const bodyLimit = 64_000
 
 /** Reads at most `limit` bytes and lets go of the stream as soon as there are more. */
-export async function readBytes(stream: ReadableStream<Uint8Array> | null, limit = bodyLimit): Promise<Uint8Array> {
+export async function readBytes(
+  stream: ReadableStream<Uint8Array> | null,
+  limit = bodyLimit,
+): Promise<Uint8Array> {
   if (!stream) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
@@ -55,7 +58,8 @@ export async function readJson(request: Request): Promise<Readonly<Record<string
   } catch {
     throw new Refusal('request_invalid')
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Refusal('request_invalid')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Refusal('request_invalid')
   return value as Record<string, unknown>
 }
 

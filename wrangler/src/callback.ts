@@ -1,4 +1,11 @@
-import { LatchkeyError, publicCode, type CallbackPlan, type Principal, type ProviderSettings, type State } from 'latchkey'
+import {
+  LatchkeyError,
+  publicCode,
+  type CallbackPlan,
+  type Principal,
+  type ProviderSettings,
+  type State,
+} from 'latchkey'
 import { redirectUri, type App } from './app.ts'
 import { readBinding } from './binding.ts'
 import { connectFlow } from './connect.ts'

@@ -9,6 +9,8 @@ export interface ClaimRequest {
   readonly accountId: string
   readonly owner: Owner
   readonly subject: string
+  /** The owner's connection is to this account already. */
+  readonly renews: boolean
 }
 
 type Holder = { kind: Owner['kind']; id: string; subject: string }
@@ -30,14 +32,19 @@ export class AccountClaim extends DurableObject<Env> {
   }
 
   /** False when another person's connection holds the account. A holder that no longer does is forgotten. */
-  async claim({ provider, accountId, owner, subject }: ClaimRequest): Promise<boolean> {
+  async claim({ provider, accountId, owner, subject, renews }: ClaimRequest): Promise<boolean> {
     const { config } = openApp(this.env)
     // Between the last look and the insert nothing is awaited, so no other claim gets in between.
-    for (let other = this.#other(owner, subject); other; other = this.#other(owner, subject)) {
+    for (let other = this.#other(owner, subject); other && !renews; other = this.#other(owner, subject)) {
       const key = { owner: { kind: other.kind, id: other.id }, provider }
       const vault = this.env.VAULT.getByName(vaultName(config.baseUrl, key))
       if (await vault.holds(accountId)) return false
-      this.#sql.exec('DELETE FROM holder WHERE kind = ? AND id = ? AND subject = ?', other.kind, other.id, other.subject)
+      this.#sql.exec(
+        'DELETE FROM holder WHERE kind = ? AND id = ? AND subject = ?',
+        other.kind,
+        other.id,
+        other.subject,
+      )
     }
     this.#sql.exec('INSERT OR REPLACE INTO holder VALUES (?, ?, ?)', owner.kind, owner.id, subject)
     return true

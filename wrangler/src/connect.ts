@@ -54,7 +54,10 @@ export function connect(app: App, principal: Principal, wanted: ConnectRequest, 
     }
     if (provider.responseMode !== 'query') parameters['response_mode'] = provider.responseMode
     for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-    return new Response(null, { status: 302, headers: { location: url.href, 'set-cookie': binding.setCookie } })
+    return new Response(null, {
+      status: 302,
+      headers: { location: url.href, 'set-cookie': binding.setCookie },
+    })
   } catch (error) {
     const reason = refusedConnect(error)
     if (reason === undefined) throw error

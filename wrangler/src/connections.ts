@@ -3,7 +3,6 @@ import type { DisconnectResult, Owner, Principal, ProviderSettings } from 'latch
 import { providerNamed, type App } from './app.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal } from './refusal.ts'
-import { titleOf } from './titles.ts'
 import type { ConnectionStatus, Generation } from './vault.ts'
 
 export type OwnerKind = Owner['kind']
@@ -50,7 +49,9 @@ export function writtenOwner(app: App, principal: Principal, requested: OwnerKin
   const { subject, org, role } = principal
   const facts = { subject, ...(org !== undefined && { org }), ...(role !== undefined && { role }) }
   const target =
-    requested === undefined ? app.lk.scope.writeTarget(facts) : app.lk.scope.connectTarget({ ...facts, requested })
+    requested === undefined
+      ? app.lk.scope.writeTarget(facts)
+      : app.lk.scope.connectTarget({ ...facts, requested })
   return { kind: target.scope, id: target.id }
 }
 
@@ -118,8 +119,12 @@ const readableOwners = ({ subject, org }: Principal): Owner[] => [
   ...(org === undefined ? [] : [{ kind: 'org', id: org } as const]),
 ]
 
-async function listItem(app: App, { name: provider }: ProviderSettings, owner: Owner): Promise<ConnectionItem> {
-  const line = { provider, title: titleOf(provider), owner }
+async function listItem(
+  app: App,
+  { name: provider, title }: ProviderSettings,
+  owner: Owner,
+): Promise<ConnectionItem> {
+  const line = { provider, title, owner }
   const nothing = { account: null, scopes: [], connectedAt: null, expiresAt: null, generation: null }
   try {
     const found = await vaultOf(app, { owner, provider }).status()

@@ -17,7 +17,12 @@ export function readCookie(app: App, request: Request, name: CookieName): string
   return found.length === 1 ? found[0]?.slice(wanted.length) : undefined
 }
 
-export function cookie(app: App, name: CookieName, value: string, options: { maxAge: number; crossSite?: boolean }) {
+export function cookie(
+  app: App,
+  name: CookieName,
+  value: string,
+  options: { maxAge: number; crossSite?: boolean },
+) {
   const sameSite = options.crossSite && isHttps(app) ? 'None' : 'Lax'
   const secure = isHttps(app) ? '; Secure' : ''
   return `${fullName(app, name)}=${value}; Path=/; Max-Age=${options.maxAge}; HttpOnly; SameSite=${sameSite}${secure}`

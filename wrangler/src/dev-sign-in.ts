@@ -40,6 +40,7 @@ export function signOut(app: App, request: Request): Response {
 function chosen(fields: URLSearchParams): Principal | undefined {
   const [subject, org, role] = ['subject', 'org', 'role'].map((name) => (single(fields, name) ?? '').trim())
   if (!subject) return undefined
-  if ([subject, org, role].some((text = '') => text.length > longestField || /\p{Cc}/u.test(text))) return undefined
+  if ([subject, org, role].some((text = '') => text.length > longestField || /\p{Cc}/u.test(text)))
+    return undefined
   return { subject, kind: 'human', ...(org && { org, ...(role && { role }) }) }
 }

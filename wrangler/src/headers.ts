@@ -20,17 +20,10 @@ export function secured(response: Response, baseUrl?: string): Response {
 }
 
 /**
- * What a page gets instead. Under `no-referrer` a browser sends a form with `Origin: null` (Fetch, section 3.2), which
- * the guard refuses; `same-origin` tells no other site anything either. `'wasm-unsafe-eval'` stands only where the
- * verifier runs. A form that leads to a redirect is judged by the redirect's target too, so the authorization servers
- * are named.
+ * The policy of a page. `'wasm-unsafe-eval'` stands only where the verifier runs. A form that leads to a redirect is
+ * judged by the redirect's target too, so the authorization servers are named.
  */
-export const pageHeaders = (app: App, options: { verifier: boolean }): Record<string, string> => ({
-  'content-security-policy': pagePolicy(app, options),
-  'referrer-policy': 'same-origin',
-})
-
-function pagePolicy(app: App, options: { verifier: boolean }): string {
+export function pagePolicy(app: App, options: { verifier: boolean }): string {
   const targets = app.config.providers.map((provider) => new URL(provider.authorizationUrl).origin)
   return [
     "default-src 'none'",

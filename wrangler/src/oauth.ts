@@ -14,7 +14,11 @@ export interface CodeGrant {
 }
 
 /** RFC 6749 section 4.1.3 with RFC 7636 section 4.5. */
-export async function exchangeCode(app: App, provider: ProviderSettings, grant: CodeGrant): Promise<TokenSet> {
+export async function exchangeCode(
+  app: App,
+  provider: ProviderSettings,
+  grant: CodeGrant,
+): Promise<TokenSet> {
   const form = new URLSearchParams({
     grant_type: 'authorization_code',
     code: grant.code,
@@ -55,8 +59,7 @@ export async function revoke(
   if (provider.revocationUrl === undefined) return { kind: 'unsupported' }
   const form = new URLSearchParams({ token: new TextDecoder().decode(token), token_type_hint: kind })
   try {
-    const { status } = await post(app, provider, provider.revocationUrl, form)
-    return { kind: 'status', status }
+    return { kind: 'status', ...(await post(app, provider, provider.revocationUrl, form)) }
   } catch {
     return { kind: 'unreachable' }
   }

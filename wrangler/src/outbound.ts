@@ -15,11 +15,12 @@ export class Unreachable extends Error {
  */
 export async function send(app: App, url: string, init: RequestInit): Promise<HttpAnswer> {
   const { dev } = app.config
-  const signal = AbortSignal.timeout(timeoutMs)
   if (!app.lk.guard.outbound(url, { dev })) throw new Unreachable()
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(), timeoutMs)
   try {
     for (let at = url, hop = 1; ; hop += 1) {
-      const response = await fetch(at, { ...init, redirect: 'manual', signal })
+      const response = await fetch(at, { ...init, redirect: 'manual', signal: controller.signal })
       if (response.status !== 307 && response.status !== 308) return await answer(response)
       await response.body?.cancel()
       const next = new URL(response.headers.get('location') ?? '', at).href
@@ -28,6 +29,9 @@ export async function send(app: App, url: string, init: RequestInit): Promise<Ht
     }
   } catch {
     throw new Unreachable()
+  } finally {
+    // A timer that is left running keeps the object alive for nothing.
+    clearTimeout(timer)
   }
 }
 

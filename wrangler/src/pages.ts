@@ -5,11 +5,15 @@ import type { App } from './app.ts'
 import { keepBinding } from './binding.ts'
 import { listConnections } from './connections.ts'
 import type { Env } from './env.ts'
-import { pageHeaders } from './headers.ts'
+import { pagePolicy } from './headers.ts'
 import type { Code } from './refusal.ts'
 import { describeSession } from './session.ts'
 
-export async function homePage(app: App, principal: Principal | undefined, request: Request): Promise<Response> {
+export async function homePage(
+  app: App,
+  principal: Principal | undefined,
+  request: Request,
+): Promise<Response> {
   const text = await readPage(app.env, 'index.html')
   const page = connectionsPage(text, {
     session: principal ? describeSession(app, principal) : null,
@@ -19,28 +23,32 @@ export async function homePage(app: App, principal: Principal | undefined, reque
     dev: app.config.dev,
   })
   return htmlResponse(page, {
-    ...pageHeaders(app, { verifier: true }),
+    'content-security-policy': pagePolicy(app, { verifier: true }),
     'set-cookie': keepBinding(app, request).setCookie,
   })
 }
 
 export async function signIn(app: App, facts: { returnTo?: string; problem?: boolean }): Promise<Response> {
   const page = signInPage(await readPage(app.env, 'sign-in.html'), facts)
-  return htmlResponse(page, pageHeaders(app, { verifier: false }), facts.problem ? 400 : 200)
+  const policy = pagePolicy(app, { verifier: false })
+  return htmlResponse(page, { 'content-security-policy': policy }, facts.problem ? 400 : 200)
 }
 
 /** Needs no configuration, so that it can say that there is none. */
 export async function problemPage(env: Env, code: Code, status: number): Promise<Response> {
   const page = errorPage(await readPage(env, 'error.html'), code)
-  const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  const policy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
   return htmlResponse(page, { 'content-security-policy': policy }, status)
 }
 
 /** Scripts, styles, the icon and the verifier; the pages themselves are only served filled. */
 export async function asset(env: Env, request: Request): Promise<Response | undefined> {
   const url = new URL(request.url)
-  if (!/^\/[a-z-]+\.(?:js|css|svg|wasm)$/.test(url.pathname)) return undefined
-  const response = await env.ASSETS.fetch(new Request(new URL(url.pathname, url), { method: request.method, headers: validators(request) }))
+  if (!/^\/(?:wasm\/)?[a-z-]+\.(?:js|css|svg|wasm)$/.test(url.pathname)) return undefined
+  const response = await env.ASSETS.fetch(
+    new Request(new URL(url.pathname, url), { method: request.method, headers: validators(request) }),
+  )
   if (response.status === 404) return undefined
   const headers = new Headers(response.headers)
   headers.set('cache-control', 'no-cache')

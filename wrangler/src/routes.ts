@@ -5,7 +5,14 @@ import { providerNamed, type App } from './app.ts'
 import { readForm, readJson, single } from './body.ts'
 import { callback } from './callback.ts'
 import { connect } from './connect.ts'
-import { disconnect, giveToken, lastState, listConnections, ownerKind, type TokenOptions } from './connections.ts'
+import {
+  disconnect,
+  giveToken,
+  lastState,
+  listConnections,
+  ownerKind,
+  type TokenOptions,
+} from './connections.ts'
 import { showSignIn, signIn, signOut } from './dev-sign-in.ts'
 import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
@@ -33,9 +40,18 @@ const reads = (handler: Handler): Methods => ({ GET: handler, HEAD: handler })
 
 const routes: readonly (readonly [RegExp, Methods])[] = [
   [/^\/$/, reads(({ app, request }) => homePage(app, whoCalls(app, request), request))],
-  [/^\/healthz$/, reads(({ app }) => Response.json({ ok: true, version: manifest.version, abi: app.lk.abi }))],
-  [/^\/\.well-known\/jwks\.json$/, reads(({ app }) => Response.json(app.lk.keys.publicJwks(app.config.keys)))],
-  [/^\/api\/session$/, reads(({ app, request }) => Response.json(describeSession(app, caller(app, request))))],
+  [
+    /^\/healthz$/,
+    reads(({ app }) => Response.json({ ok: true, version: manifest.version, abi: app.lk.abi })),
+  ],
+  [
+    /^\/\.well-known\/jwks\.json$/,
+    reads(({ app }) => Response.json(app.lk.keys.publicJwks(app.config.keys))),
+  ],
+  [
+    /^\/api\/session$/,
+    reads(({ app, request }) => Response.json(describeSession(app, caller(app, request)))),
+  ],
   [
     /^\/api\/connections$/,
     reads(async ({ app, request }) => Response.json(await listConnections(app, caller(app, request)))),
@@ -68,7 +84,8 @@ export async function route(app: App, request: Request): Promise<Response> {
     const match = path.exec(url.pathname)
     if (!match) continue
     const handler = Object.hasOwn(methods, request.method) ? methods[request.method as Method] : undefined
-    if (!handler) throw new Refusal('method_not_allowed', { headers: { allow: Object.keys(methods).join(', ') } })
+    if (!handler)
+      throw new Refusal('method_not_allowed', { headers: { allow: Object.keys(methods).join(', ') } })
     return await handler({ app, request, url, provider: match[1] ?? '' })
   }
   throw new Refusal('not_found')
@@ -82,7 +99,11 @@ function startConnect({ app, request, url, provider }: Call): Response {
   }
   const owner = single(url.searchParams, 'owner')
   const returnTo = single(url.searchParams, 'return_to')
-  const wanted = { provider, ...(owner !== undefined && { owner }), ...(returnTo !== undefined && { returnTo }) }
+  const wanted = {
+    provider,
+    ...(owner !== undefined && { owner }),
+    ...(returnTo !== undefined && { returnTo }),
+  }
   return connect(app, principal ?? caller(app, request), wanted, request)
 }
 
@@ -110,7 +131,9 @@ async function state({ app, request, url, provider }: Call): Promise<Response> {
 
 async function deleteConnection({ app, request, url, provider }: Call): Promise<Response> {
   const principal = trustedCaller(app, request, json)
-  return Response.json(await disconnect(app, principal, provider, ownerKind(single(url.searchParams, 'owner'))))
+  return Response.json(
+    await disconnect(app, principal, provider, ownerKind(single(url.searchParams, 'owner'))),
+  )
 }
 
 /** The same for a page without JavaScript: the answer is a place to go. */
@@ -123,7 +146,9 @@ async function disconnectForm({ app, request, provider }: Call): Promise<Respons
   try {
     const { deleted, reason } = await disconnect(app, principal, name, ownerKind(single(fields, 'owner')))
     outcome =
-      deleted || reason === 'not_connected' ? { disconnected: name } : { error: 'provider_error', provider: name }
+      deleted || reason === 'not_connected'
+        ? { disconnected: name }
+        : { error: 'provider_error', provider: name }
   } catch (error) {
     if (codeOf(error) !== 'not_allowed') throw error
     outcome = { error: 'not_allowed', provider: name }

@@ -1,6 +1,5 @@
 import type { Principal } from 'latchkey'
 import type { App } from './app.ts'
-import { titleOf } from './titles.ts'
 
 /** What the page knows about who is looking at it. */
 export interface SessionFacts {
@@ -18,5 +17,5 @@ export const describeSession = (app: App, { subject, org, role }: Principal): Se
   ...(role !== undefined && { role }),
   dev: app.config.dev,
   connectEnabled: app.config.connectEnabled,
-  providers: app.config.providers.map(({ name, profile }) => ({ name, profile, title: titleOf(name) })),
+  providers: app.config.providers.map(({ name, profile, title }) => ({ name, profile, title })),
 })

@@ -37,7 +37,12 @@ export interface ConnectionStatus {
 }
 
 export type TokenOutcome =
-  | { readonly ok: true; readonly accessToken: string; readonly expiresAt: number | null; readonly generation: Generation }
+  | {
+      readonly ok: true
+      readonly accessToken: string
+      readonly expiresAt: number | null
+      readonly generation: Generation
+    }
   | { readonly ok: false; readonly code: 'not_connected' | 'reconnect_required' | 'corrupt' }
 
 type TokenKind = 'access_token' | 'refresh_token'
@@ -109,7 +114,8 @@ export class Vault extends DurableObject<Env> {
     const result = lk.disconnect.decide(await this.#revoke(key, record))
     if (!result.deleted) return result
     // A login that finished meanwhile is another lineage and stays.
-    const deleted = this.#sql.exec('DELETE FROM connection WHERE id = ? RETURNING id', record.id).toArray().length === 1
+    const deleted =
+      this.#sql.exec('DELETE FROM connection WHERE id = ? RETURNING id', record.id).toArray().length === 1
     await this.#release(key, record.account_id)
     return { ...result, deleted }
   }
@@ -124,7 +130,11 @@ export class Vault extends DurableObject<Env> {
   async #exchange(app: App, completion: Completion): Promise<Outcome> {
     const { key, subject, code, codeVerifier } = completion
     const provider = providerNamed(app, key.provider)
-    const tokens = await exchangeCode(app, provider, { code, codeVerifier, redirectUri: redirectUri(app, provider) })
+    const tokens = await exchangeCode(app, provider, {
+      code,
+      codeVerifier,
+      redirectUri: redirectUri(app, provider),
+    })
     const account = (await readAccount(app, provider, tokens.accessToken)) ?? { id: '', label: '' }
     const record = this.#seal(app, completion, account, tokens)
 
@@ -134,8 +144,10 @@ export class Vault extends DurableObject<Env> {
     }
     this.#claiming.set(account.id, (this.#claiming.get(account.id) ?? 0) + 1)
     try {
-      const request = { provider: key.provider, accountId: account.id, owner: key.owner, subject }
-      if (!(await this.#claimOf(key, account.id).claim(request))) return { ok: false, code: 'already_connected' }
+      const renews = this.#record()?.account_id === account.id
+      const request = { provider: key.provider, accountId: account.id, owner: key.owner, subject, renews }
+      if (!(await this.#claimOf(key, account.id).claim(request)))
+        return { ok: false, code: 'already_connected' }
       const former = this.#store(record)
       if (former && former.account_id !== account.id) await this.#release(key, former.account_id)
       return { ok: true }
@@ -197,7 +209,11 @@ export class Vault extends DurableObject<Env> {
     const text = record[kind]
     if (text === null) return undefined
     try {
-      return app.lk.seal.open(app.config.keys, text, sealContext(app, key, record.account_id, record.id, kind))
+      return app.lk.seal.open(
+        app.config.keys,
+        text,
+        sealContext(app, key, record.account_id, record.id, kind),
+      )
     } catch {
       console.error(JSON.stringify({ event: 'corrupt', provider: key.provider, kind }))
       return undefined

@@ -4,7 +4,15 @@ import { openApp, providerNamed, type App } from './app.ts'
 import { readForm } from './body.ts'
 import { callback } from './callback.ts'
 import { connect, type ConnectRequest } from './connect.ts'
-import { disconnect, giveToken, listConnections, type ConnectionItem, type OwnerKind, type TokenGrant, type TokenOptions } from './connections.ts'
+import {
+  disconnect,
+  giveToken,
+  listConnections,
+  type ConnectionItem,
+  type OwnerKind,
+  type TokenGrant,
+  type TokenOptions,
+} from './connections.ts'
 import type { Env } from './env.ts'
 import { secured } from './headers.ts'
 import { asset, problemPage } from './pages.ts'
@@ -16,69 +24,95 @@ export { Vault } from './vault.ts'
 
 export default {
   async fetch(request, env): Promise<Response> {
-    let baseUrl: string | undefined
-    try {
-      const app = openApp(env)
-      baseUrl = app.config.baseUrl
-      return secured((await asset(env, request)) ?? (await route(app, request)), baseUrl)
-    } catch (error) {
-      return secured(await refused(env, request, error), baseUrl)
-    }
+    const file = await asset(env, request)
+    if (file) return secured(file)
+    return await respond(env, request, (app) => route(app, request))
   },
 } satisfies ExportedHandler<Env>
 
-/**
- * The same verbs for a service binding. The caller is trusted to say who is calling; a refusal is thrown as an error
- * whose message is the code.
- */
+/** What a verb came to; a refusal is data, so that its code survives the way. */
+export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: Code }
+
+/** The same verbs for a service binding. The caller is trusted to say who is calling. */
 export class Latchkey extends WorkerEntrypoint<Env> {
-  get #app(): App {
-    return openApp(this.env)
+  connections(principal: Principal): Promise<Answer<ConnectionItem[]>> {
+    return this.#answer((app) => listConnections(app, principal))
   }
 
-  connections(principal: Principal): Promise<ConnectionItem[]> {
-    return listConnections(this.#app, principal)
+  token(principal: Principal, provider: string, options: TokenOptions = {}): Promise<Answer<TokenGrant>> {
+    return this.#answer((app) => giveToken(app, principal, provider, options))
   }
 
-  token(principal: Principal, provider: string, options: TokenOptions = {}): Promise<TokenGrant> {
-    return giveToken(this.#app, principal, provider, options)
-  }
-
-  disconnect(principal: Principal, provider: string, owner?: OwnerKind): Promise<DisconnectResult> {
-    return disconnect(this.#app, principal, provider, owner)
+  disconnect(principal: Principal, provider: string, owner?: OwnerKind): Promise<Answer<DisconnectResult>> {
+    return this.#answer((app) => disconnect(app, principal, provider, owner))
   }
 
   /** For the browser whose `request` this is: the redirect to the authorization server, with the binding cookie. */
-  startConnect(principal: Principal, wanted: ConnectRequest, request: Request): Response {
-    return secured(connect(this.#app, principal, wanted, request), this.#app.config.baseUrl)
+  startConnect(principal: Principal, wanted: ConnectRequest, request: Request): Promise<Response> {
+    return respond(this.env, request, async (app) => connect(app, principal, wanted, request))
   }
 
   /** The authorization response that the browser brought, for whoever is signed in there. */
-  async finishConnect(principal: Principal | undefined, providerName: string, request: Request): Promise<Response> {
-    const app = this.#app
-    const params = request.method === 'POST' ? await readForm(request) : new URL(request.url).searchParams
-    const provider = providerNamed(app, providerName)
-    return secured(await callback(app, principal, provider, params, request), app.config.baseUrl)
+  finishConnect(principal: Principal | undefined, providerName: string, request: Request): Promise<Response> {
+    return respond(this.env, request, async (app) => {
+      const params = request.method === 'POST' ? await readForm(request) : new URL(request.url).searchParams
+      return await callback(app, principal, providerNamed(app, providerName), params, request)
+    })
+  }
+
+  async #answer<T>(verb: (app: App) => Promise<T>): Promise<Answer<T>> {
+    try {
+      return { ok: true, value: await verb(openApp(this.env)) }
+    } catch (error) {
+      return { ok: false, code: told(error) }
+    }
+  }
+}
+
+async function respond(
+  env: Env,
+  request: Request,
+  answer: (app: App) => Promise<Response>,
+): Promise<Response> {
+  let baseUrl: string | undefined
+  try {
+    const app = openApp(env)
+    baseUrl = app.config.baseUrl
+    return secured(await answer(app), baseUrl)
+  } catch (error) {
+    return secured(await refused(env, request, error), baseUrl)
   }
 }
 
 async function refused(env: Env, request: Request, error: unknown): Promise<Response> {
-  const refusal = error instanceof Refusal ? error : new Refusal(codeOf(error))
-  if (refusal.status >= 500 && refusal.code !== 'misconfigured') logFailure(error)
-  const code = outside(refusal.code)
+  const code = told(error)
+  const { status, headers } = error instanceof Refusal ? error : new Refusal(codeOf(error))
   const wantsPage = request.headers.get('accept')?.includes('text/html') ?? false
   const response = wantsPage
-    ? await problemPage(env, code, refusal.status)
-    : Response.json({ error: code }, { status: refusal.status })
-  for (const [name, value] of Object.entries(refusal.headers)) response.headers.set(name, value)
+    ? await problemPage(env, code, status)
+    : Response.json({ error: code }, { status })
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
   return response
 }
 
-/** Storage is ours; outside it is only that we cannot answer now. */
-const outside = (code: Code): Code => (code === 'store_unavailable' ? 'temporarily_unavailable' : code)
+/** What is said of a failure: a code. Storage is ours; outside it is only that we cannot answer now. */
+function told(error: unknown): Code {
+  const code = codeOf(error)
+  if (code !== 'store_unavailable') return code
+  logFailure(error)
+  return 'temporarily_unavailable'
+}
 
 /** Kind and place of a failure; its message could quote what was asked. */
 function logFailure(error: unknown): void {
-  const place = error instanceof Error ? error.stack?.split('\n').find((line) => line.includes(' at '))?.trim() : ''
-  console.error(JSON.stringify({ event: 'failure', kind: error instanceof Error ? error.name : typeof error, place }))
+  const place =
+    error instanceof Error
+      ? error.stack
+          ?.split('\n')
+          .find((line) => line.includes(' at '))
+          ?.trim()
+      : ''
+  console.error(
+    JSON.stringify({ event: 'failure', kind: error instanceof Error ? error.name : typeof error, place }),
+  )
 }

@@ -1,0 +1,265 @@
+// Every function of the package with arguments that it takes, and which of them come from outside.
+import type { HttpAnswer, Latchkey, Verifier } from '../src/types.ts'
+import { binding, canary, claims, entropy, expected, keyText, now } from './support.ts'
+
+export interface Call {
+  readonly name: string
+  readonly run: (...args: never[]) => unknown
+  /** Fresh at every use: some functions overwrite nothing, but a test may. */
+  readonly args: () => unknown[]
+  /** Paths of the arguments that a stranger can choose; whatever stands there, the answer is a code. */
+  readonly data?: readonly string[]
+  /** Paths of texts that nothing but their being text is asked of. */
+  readonly free?: readonly string[]
+  /** Where arguments lie that only the package itself makes, or that are read as JSON, or filtered. */
+  readonly inner?: string
+  /** The answer that says no; functions without one throw. */
+  readonly isNo?: (answer: unknown) => boolean
+}
+
+const no = (answer: unknown) => answer === null || answer === false
+
+export const environment = {
+  LATCHKEY_KEYS: keyText,
+  LATCHKEY_PRINCIPAL_KEY: `p1:${Buffer.from(canary('principal key')).toString('base64')}`,
+  PUBLIC_BASE_URL: 'https://keys.example',
+  LATCHKEY_PROVIDERS: JSON.stringify({
+    git: { profile: 'gitlab', clientId: 'client-1', scopes: ['read_user', 'api'] },
+    own: {
+      profile: 'generic',
+      clientId: 'client-2',
+      authorizationUrl: 'https://id.example/auth',
+      tokenUrl: 'https://id.example/token',
+      issuer: 'https://id.example',
+      public: true,
+    },
+  }),
+  GIT_CLIENT_SECRET: 'canary-client-secret-3f9a',
+  GIT_WEBHOOK_SECRET: 'canary-webhook-secret-71c2',
+  ENABLE_CONNECT: 'true',
+}
+
+export const tokenAnswer = (): HttpAnswer => ({
+  status: 200,
+  contentType: 'application/json; charset=utf-8',
+  body: Buffer.from(
+    JSON.stringify({
+      access_token: 'canary-access-token-5d21b7',
+      refresh_token: 'canary-refresh-token-90cc1e',
+      token_type: 'bearer',
+      expires_in: 3600,
+      refresh_token_expires_in: 86_400,
+      scope: 'read_user api',
+    }),
+  ),
+})
+export const accountAnswer = (): HttpAnswer => ({
+  status: 200,
+  contentType: 'application/json',
+  body: Buffer.from('{"sub":"canary-account-id-42aa","id":1234567,"username":"canary-account-name"}'),
+})
+
+export function latchkeyCalls(lk: Latchkey): Call[] {
+  const ring = lk.keys.parse(keyText)
+  const jwks = lk.keys.publicJwks(ring)
+  const ctx = () => ({ now, entropy: entropy.slice() })
+  const given = () => ({ ...claims, owner: { ...claims.owner }, binding: binding.slice() })
+  const asked = () => ({ ...expected, binding: binding.slice() })
+  const { token } = lk.state.issue(ring, claims, ctx())
+  const eddsa = lk.state.issue(ring, { ...claims, alg: 'EdDSA' }, ctx()).token
+  const state = lk.state.verify(ring, token, expected)
+  const plain = canary('plain', 100)
+  const sealed = lk.seal.seal(ring, plain, ['tokens', 'alex'], { entropy })
+  const principal = { subject: 'alex', org: 'acme', role: 'admin', kind: 'device', device: 'd-1' } as const
+  const assertion = lk.principal.issue(ring, principal, { now })
+  return [
+    { name: 'keys.generate', run: lk.keys.generate, args: () => ['k2', entropy.slice()] },
+    { name: 'keys.parse', run: lk.keys.parse, args: () => [keyText] },
+    { name: 'keys.publicJwks', run: lk.keys.publicJwks, args: () => [ring] },
+    {
+      name: 'state.issue',
+      run: lk.state.issue,
+      args: () => [ring, given(), ctx()],
+      free: ['1.issuer', '1.audience', '1.flow', '1.provider', '1.subject', '1.owner.id', '1.app'],
+    },
+    {
+      name: 'state.issue',
+      run: lk.state.issue,
+      args: () => [ring, { ...given(), alg: 'EdDSA', ttlMs: 60_000 }, ctx()],
+    },
+    { name: 'state.verify', run: lk.state.verify, args: () => [ring, token, asked()], data: ['1'] },
+    {
+      name: 'state.verify',
+      run: lk.state.verify,
+      args: () => [ring, eddsa, { ...asked(), skewMs: 0 }],
+      data: ['1'],
+    },
+    {
+      name: 'state.verify',
+      run: lk.state.verify,
+      args: () => [structuredClone(jwks), eddsa, asked()],
+      data: ['1'],
+      inner: '0.',
+    },
+    { name: 'state.peek', run: lk.state.peek, args: () => [token], data: ['0'] },
+    { name: 'state.codeVerifier', run: lk.state.codeVerifier, args: () => [ring, { ...state }], inner: '1.' },
+    {
+      name: 'callback.plan',
+      run: lk.callback.plan,
+      args: () => [
+        {
+          params: [
+            ['state', token],
+            ['code', 'canary-code-88ef21'],
+            ['iss', 'https://id.example'],
+          ],
+          state: { ...state },
+          session: { subject: 'alex', asIssuer: 'https://id.example', issRequired: true },
+        },
+      ],
+      inner: '0.state.',
+      data: ['0.params.0.0', '0.params.0.1', '0.params.1.1', '0.params.2.1'],
+      isNo: (plan) => (plan as { action: string }).action === 'redirect',
+    },
+    {
+      name: 'returnTo',
+      run: lk.returnTo,
+      args: () => ['/app/a/../b?x=1#y', { base: '/app' }],
+      data: ['0'],
+      isNo: no,
+    },
+    {
+      name: 'seal.seal',
+      run: lk.seal.seal,
+      args: () => [ring, plain.slice(), ['tokens', 'alex'], { entropy: entropy.slice() }],
+      free: ['2.0', '2.1'],
+    },
+    { name: 'seal.open', run: lk.seal.open, args: () => [ring, sealed, ['tokens', 'alex']], data: ['1'] },
+    {
+      name: 'principal.issue',
+      run: lk.principal.issue,
+      args: () => [ring, { ...principal }, { now, ttlMs: 60_000 }],
+      free: ['1.subject', '1.org', '1.role', '1.device'],
+    },
+    {
+      name: 'principal.verify',
+      run: lk.principal.verify,
+      args: () => [ring, assertion, { now }],
+      data: ['1'],
+    },
+    {
+      name: 'scope.writeTarget',
+      run: lk.scope.writeTarget,
+      args: () => [{ subject: 'alex', org: 'acme', role: 'admin' }],
+      free: ['0.subject', '0.org', '0.role'],
+    },
+    {
+      name: 'scope.connectTarget',
+      run: lk.scope.connectTarget,
+      args: () => [{ subject: 'alex', org: 'acme', role: 'owner', requested: 'org' }],
+      free: ['0.subject', '0.org'],
+    },
+    {
+      name: 'guard.isLoopbackHost',
+      run: lk.guard.isLoopbackHost,
+      args: () => ['localhost:8787'],
+      data: ['0'],
+      isNo: no,
+    },
+    {
+      name: 'guard.request',
+      run: lk.guard.request,
+      args: () => [
+        {
+          method: 'POST',
+          host: 'localhost:8787',
+          origin: 'http://localhost:8787',
+          secFetchSite: 'same-origin',
+          contentType: 'application/json',
+          ownOrigin: 'http://localhost:8787',
+          mediaType: 'application/json',
+          proxied: false,
+        },
+      ],
+      isNo: (verdict) => !(verdict as { ok: boolean }).ok,
+    },
+    {
+      name: 'guard.outbound',
+      run: lk.guard.outbound,
+      args: () => ['https://id.example/token', { dev: false, from: 'https://id.example/old', hop: 1 }],
+      data: ['0'],
+      isNo: no,
+    },
+    {
+      name: 'exchange.read',
+      run: lk.exchange.read,
+      args: () => [tokenAnswer(), { now, profile: 'generic' }],
+    },
+    { name: 'account.read', run: lk.account.read, args: () => [accountAnswer(), { profile: 'generic' }] },
+    {
+      name: 'disconnect.decide',
+      run: lk.disconnect.decide,
+      args: () => [
+        { kind: 'status', status: 400, contentType: 'application/json', body: Buffer.from('{"error":"x"}') },
+      ],
+      isNo: (result) => !(result as { deleted: boolean }).deleted,
+    },
+    { name: 'config.check', run: lk.config.check, args: () => [{ ...environment }], inner: '0.' },
+  ]
+}
+
+export function verifierCalls(verifier: Verifier, lk: Latchkey): Call[] {
+  const ring = lk.keys.parse(keyText)
+  const jwks = lk.keys.publicJwks(ring)
+  const { token } = lk.state.issue(ring, { ...claims, alg: 'EdDSA' }, { now, entropy })
+  return [
+    {
+      name: 'state.verify',
+      run: verifier.state.verify,
+      args: () => [structuredClone(jwks), token, { ...expected, binding: binding.slice() }],
+      data: ['1'],
+      inner: '0.',
+    },
+    { name: 'state.peek', run: verifier.state.peek, args: () => [token], data: ['0'] },
+    {
+      name: 'returnTo',
+      run: verifier.returnTo,
+      args: () => ['/app/b', { base: '/app' }],
+      data: ['0'],
+      isNo: no,
+    },
+  ]
+}
+
+/** Calls a function with arguments of any kind. */
+export const invoke = (call: Call, args: readonly unknown[]): unknown =>
+  (call.run as (...args: readonly unknown[]) => unknown)(...args)
+
+/** Names of all functions of an engine, as `state.verify`. */
+export function functionsOf(value: object, prefix = ''): string[] {
+  return Object.entries(value).flatMap(([name, member]) => {
+    if (typeof member === 'function') return [prefix + name]
+    return typeof member === 'object' && member !== null ? functionsOf(member, `${prefix}${name}.`) : []
+  })
+}
+
+/** Every place in a tree of arguments, with what stands there. */
+export function* places(value: unknown, path = ''): Generator<readonly [path: string, value: unknown]> {
+  if (path !== '') yield [path, value]
+  if (!Array.isArray(value) && Object.getPrototypeOf(value ?? 0) !== Object.prototype) return
+  for (const [name, member] of Object.entries(value as object)) {
+    yield* places(member, path === '' ? name : `${path}.${name}`)
+  }
+}
+
+/** The arguments with something else in one place. */
+export function replaced(args: readonly unknown[], path: string, value: unknown): unknown[] {
+  const put = (node: unknown, [name, ...rest]: string[]): unknown => {
+    if (name === undefined) return value
+    const copy = Array.isArray(node) ? [...node] : { ...(node as object) }
+    const into = copy as Record<string, unknown>
+    into[name] = put(into[name], rest)
+    return copy
+  }
+  return put(args, path.split('.')) as unknown[]
+}

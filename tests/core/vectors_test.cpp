@@ -1,0 +1,568 @@
+// The golden vectors, natively: the same questions and answers as in every JavaScript runtime. The
+// format is described in tests/vectors/README.md.
+#include "external.hpp"
+
+#include "latchkey/account.hpp"
+#include "latchkey/callback.hpp"
+#include "latchkey/config.hpp"
+#include "latchkey/disconnect.hpp"
+#include "latchkey/exchange.hpp"
+#include "latchkey/guard.hpp"
+#include "latchkey/principal.hpp"
+#include "latchkey/return_to.hpp"
+#include "latchkey/scope.hpp"
+#include "latchkey/seal.hpp"
+#include "latchkey/state.hpp"
+#include "latchkey/url.hpp"
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+using namespace latchkey;
+using namespace latchkey::test;
+
+namespace {
+
+/// A refusal on its way out of an operation.
+struct Refused {
+  Errc code;
+  Json at{};
+};
+
+template <class T> const T& value_of(const Result<T>& result) {
+  if (!result) throw Refused{result.error(), result.at() == 0 ? Json{} : Json(result.at())};
+  return *result;
+}
+void check(const Result<void>& result) {
+  if (!result) throw Refused{result.error()};
+}
+
+/// Replaces every `{ before?, repeat, times, after? }` by the text that it stands for.
+Json spelled_out(const Json& value) {
+  if (value.is_array()) {
+    Json out = Json::array();
+    for (const Json& item : value) out.push_back(spelled_out(item));
+    return out;
+  }
+  if (!value.is_object()) return value;
+  if (value.contains("repeat")) {
+    const auto repeated = value.at("repeat").get<std::string>();
+    std::string text = value.value("before", "");
+    for (auto left = value.at("times").get<std::size_t>(); left > 0; --left) text += repeated;
+    return text + value.value("after", "");
+  }
+  Json out = Json::object();
+  for (const auto& [name, member] : value.items()) out[name] = spelled_out(member);
+  return out;
+}
+
+/// Views into the vector, which outlives them; empty where nothing is said.
+std::string_view text(const Json& from, const char* name) {
+  const auto found = from.find(name);
+  return found == from.end() ? std::string_view{} : found->get_ref<const std::string&>();
+}
+
+/// Numbers that JSON does not have are written as JavaScript names them.
+double number(const Json& value) {
+  if (value.is_number()) return value.get<double>();
+  if (value == "Infinity") return std::numeric_limits<double>::infinity();
+  if (value == "-Infinity") return -std::numeric_limits<double>::infinity();
+  return std::nan("");
+}
+
+UnixMillis now_of(const Json& in) { return value_of(UnixMillis::from_f64(number(in.at("now")))); }
+
+Octets bytes(const Json& from, const char* name) { return from_hex(text(from, name)); }
+
+Octets body_of(const Json& in) {
+  const Json& body = in.at("body");
+  return body.is_object() ? bytes(body, "hex") : octets(text(in, "body"));
+}
+
+std::vector<keys::Key> parse_ring(std::string_view ring) {
+  std::vector<keys::Key> out(keys::max_keys);
+  out.resize(value_of(keys::parse(ring, out)));
+  return out;
+}
+std::vector<keys::Key> ring_of(const Json& in) { return parse_ring(text(in, "ring")); }
+
+std::string jwks_of(keys::Ring ring) {
+  Octets space(8'192);
+  Writer out{space};
+  keys::put_jwks(ring, out);
+  return string_of(out.written());
+}
+
+Json kids_of(keys::Ring ring) {
+  Json out = Json::array();
+  for (const keys::Key& key : ring) out.push_back(key.kid.view());
+  return out;
+}
+
+std::string written(const Result<void>& result, const Writer& out) {
+  check(result);
+  return string_of(out.written());
+}
+
+/// Says a text that is there, and nothing of one that is not.
+void put(Json& out, const char* name, std::string_view said) {
+  if (!said.empty()) out[name] = said;
+}
+
+Json owner_of(state::OwnerKind kind, std::string_view id) {
+  return {{"kind", kind == state::OwnerKind::org ? "org" : "user"}, {"id", id}};
+}
+
+Json claims_of(const state::State& state) {
+  Json out = {{"owner", owner_of(state.owner_kind, state.owner_id)},
+              {"issuedAt", state.issued_at.value},
+              {"expiresAt", state.expires_at.value}};
+  put(out, "issuer", state.issuer);
+  put(out, "audience", state.audience);
+  put(out, "flow", state.flow);
+  put(out, "provider", state.provider);
+  put(out, "subject", state.subject);
+  put(out, "app", state.app);
+  put(out, "returnTo", state.return_to);
+  put(out, "nonce", state.nonce);
+  return out;
+}
+
+Json state_issue(const Json& in) {
+  const Json& said = in.at("claims");
+  const auto ring = ring_of(in);
+  const auto now = now_of(in);
+  const auto binding = bytes(said, "binding");
+  const auto ttl = said.contains("ttlMs") ? UnixMillis::from_f64(number(said.at("ttlMs")))
+                                          : UnixMillis{state::default_ttl.value};
+  const std::string_view alg = said.value("alg", "HS256") == "HS256" ? "HS256" : text(said, "alg");
+  const std::string_view kind = text(said.at("owner"), "kind");
+  const bool known = (alg == "HS256" || alg == "EdDSA") && (kind == "user" || kind == "org");
+  if (!ttl || !known) throw Refused{Errc::claim_invalid};
+  state::Claims claims;
+  claims.alg = alg == "EdDSA" ? state::Alg::eddsa : state::Alg::hs256;
+  claims.owner_kind = kind == "org" ? state::OwnerKind::org : state::OwnerKind::user;
+  claims.issuer = text(said, "issuer");
+  claims.audience = text(said, "audience");
+  claims.flow = text(said, "flow");
+  claims.provider = text(said, "provider");
+  claims.subject = text(said, "subject");
+  claims.owner_id = text(said.at("owner"), "id");
+  claims.app = text(said, "app");
+  claims.return_to = text(said, "returnTo");
+  claims.binding = binding;
+  claims.ttl = {ttl->value};
+  Octets space(state::max_token);
+  const auto issued = value_of(state::issue(ring, claims, now, bytes(in, "entropy"), space));
+  return {{"token", issued.token},
+          {"nonce", issued.nonce.view()},
+          {"expiresAt", issued.expires_at.value},
+          {"pkce", {{"challenge", issued.challenge.view()}, {"method", "S256"}}}};
+}
+
+Json state_verify(const Json& in) {
+  const Json& known = in.at("expected");
+  const auto skew = known.contains("skewMs") ? UnixMillis::from_f64(number(known.at("skewMs")))
+                                             : UnixMillis{state::default_skew.value};
+  const bool unchecked = text(known, "binding") == "unchecked";
+  const auto binding = unchecked ? Octets{} : bytes(known, "binding");
+  state::Expected expected;
+  expected.issuer = text(known, "issuer");
+  expected.audience = text(known, "audience");
+  expected.flow = text(known, "flow");
+  expected.provider = text(known, "provider");
+  expected.subject = text(known, "subject");
+  expected.binding = binding;
+  expected.binding_mode = unchecked ? state::Binding::unchecked : state::Binding::required;
+
+  Octets scratch(3'072);
+  const auto token = text(in, "token");
+  const auto verify = [&](auto&& ring) {
+    if (!skew || skew->value > state::max_skew.value) throw Refused{Errc::time_invalid};
+    expected.skew = {skew->value};
+    expected.now = now_of(in);
+    return value_of(state::verify(ring, token, expected, scratch));
+  };
+  state::State state;
+  if (in.contains("jwks")) {
+    Octets jwks = octets(in.at("jwks").dump());
+    std::vector<keys::PublicKey> keys(keys::max_keys);
+    keys.resize(value_of(keys::parse_jwks(jwks, keys)));
+    state = verify(keys::PublicKeys{keys});
+  } else {
+    const auto ring = ring_of(in);
+    state = verify(keys::Ring{ring});
+  }
+  Json out = claims_of(state);
+  out["alg"] = state.alg == state::Alg::eddsa ? "EdDSA" : "HS256";
+  out["kid"] = state.kid;
+  return out;
+}
+
+Json state_peek(const Json& in) {
+  Octets scratch(3'072);
+  return claims_of(value_of(state::peek(text(in, "token"), scratch)));
+}
+
+Json code_verifier(const Json& in) {
+  return value_of(state::code_verifier(ring_of(in), text(in, "kid"), text(in, "nonce"))).view();
+}
+
+Errc errc_of(std::string_view name) {
+  for (unsigned n = 0; n < 256; ++n) {
+    const auto code = static_cast<Errc>(n);
+    if (!name.empty() && to_string(code) == name) return code;
+  }
+  FAIL("no such code: " << name);
+  return Errc::ok;
+}
+
+Json callback_plan(const Json& in) {
+  std::vector<callback::Param> params;
+  for (const Json& pair : in.at("params")) {
+    params.push_back(
+        {pair[0].get_ref<const std::string&>(), pair[1].get_ref<const std::string&>()});
+  }
+  const Json& state = in.at("state");
+  const Json& session = in.at("session");
+  callback::Input input;
+  input.params = params;
+  if (state.is_string()) {
+    input.state_error = errc_of(text(in, "state"));
+  } else {
+    input.subject = text(state, "subject");
+    input.return_to = text(state, "returnTo");
+    input.nonce = text(state, "nonce");
+    input.expires_at = {state.at("expiresAt").get<std::int64_t>()};
+  }
+  input.session_subject = text(session, "subject");
+  input.as_issuer = text(session, "asIssuer");
+  input.iss_required = session.value("issRequired", false);
+  const auto plan = callback::plan(input);
+  Json out;
+  put(out, "returnTo", plan.return_to);
+  switch (plan.action) {
+  case callback::Action::exchange:
+    out["action"] = "exchange";
+    out["code"] = plan.code;
+    out["consume"] = {{"nonce", plan.consume.nonce}, {"until", plan.consume.until.value}};
+    break;
+  case callback::Action::redirect:
+    out["action"] = "redirect";
+    out["reason"] = to_string(plan.reason);
+    out["publicCode"] = to_string(plan.public_code);
+    break;
+  }
+  return out;
+}
+
+Json normal_path(const Json& in) {
+  Octets space(max_return_to);
+  const auto path = return_to(text(in, "text"), text(in, "base"), space);
+  return path ? Json(*path) : Json{};
+}
+
+std::vector<std::string_view> context_of(const Json& in) {
+  std::vector<std::string_view> parts;
+  for (const Json& part : in.at("context")) parts.push_back(part.get_ref<const std::string&>());
+  return parts;
+}
+
+Json seal_text(const Json& in) {
+  const auto plain = bytes(in, "plain");
+  Octets scratch(plain.size() + 40);
+  Octets space(seal::sealed_size(keys::max_kid, plain.size()));
+  Writer out{space};
+  const auto sealed =
+      seal::seal(ring_of(in), plain, context_of(in), bytes(in, "entropy"), scratch, out);
+  return written(sealed, out);
+}
+
+Json open_text(const Json& in) {
+  const auto sealed = text(in, "text");
+  Octets space(sealed.size());
+  return hex(value_of(seal::open(ring_of(in), sealed, context_of(in), space)));
+}
+
+Json principal_issue(const Json& in) {
+  const Json& said = in.at("principal");
+  const std::map<std::string_view, principal::Kind> kinds = {
+      {"human", principal::Kind::human},
+      {"service", principal::Kind::service},
+      {"device", principal::Kind::device},
+  };
+  const auto ring = ring_of(in);
+  const auto now = now_of(in);
+  const auto ttl = in.contains("ttlMs") ? UnixMillis::from_f64(number(in.at("ttlMs")))
+                                        : UnixMillis{principal::default_ttl.value};
+  const auto kind = kinds.find(text(said, "kind"));
+  if (!ttl || kind == kinds.end()) throw Refused{Errc::principal_invalid};
+  const principal::Principal who{kind->second, text(said, "subject"), text(said, "org"),
+                                 text(said, "role"), text(said, "device")};
+  Octets space(jws::max_token);
+  Writer out{space};
+  const auto issued = principal::issue(ring, who, now, {ttl->value}, out);
+  return written(issued, out);
+}
+
+Json principal_verify(const Json& in) {
+  Octets scratch(3'072);
+  const auto ring = ring_of(in);
+  const auto who = value_of(principal::verify(ring, text(in, "token"), now_of(in), scratch));
+  Json out = {{"subject", who.subject}, {"kind", principal::to_string(who.kind)}};
+  put(out, "org", who.org);
+  put(out, "role", who.role);
+  put(out, "device", who.device);
+  return out;
+}
+
+Json target(const Result<scope::Target>& result) {
+  const auto found = value_of(result);
+  return {{"scope", scope::to_string(found.scope)},
+          {"id", found.id},
+          {"rule", scope::to_string(found.rule)}};
+}
+
+scope::Facts facts_of(const Json& in) {
+  return {text(in, "subject"), text(in, "org"), text(in, "role")};
+}
+
+Json connect_target(const Json& in) {
+  const auto requested = text(in, "requested");
+  if (requested != "user" && requested != "org") throw Refused{Errc::claim_invalid};
+  return target(scope::connect_target(facts_of(in),
+                                      requested == "org" ? scope::Scope::org : scope::Scope::user));
+}
+
+Json guard_request(const Json& in) {
+  const Json& said = in.at("facts");
+  guard::RequestFacts facts;
+  facts.method = text(said, "method");
+  facts.host = text(said, "host");
+  facts.origin = text(said, "origin");
+  facts.sec_fetch_site = text(said, "secFetchSite");
+  facts.content_type = text(said, "contentType");
+  facts.own_origin = text(said, "ownOrigin");
+  facts.media_type = text(said, "mediaType") == "application/json" ? guard::MediaType::json
+                                                                   : guard::MediaType::form;
+  facts.proxied = said.at("proxied").get<bool>();
+  const auto verdict = guard::request(facts);
+  if (verdict.ok) return {{"ok", true}};
+  return {{"ok", false}, {"status", verdict.status}, {"code", to_string(verdict.code)}};
+}
+
+Json guard_outbound(const Json& in) {
+  return guard::outbound(text(in, "url"), text(in, "from"), in.value("hop", 0U),
+                         in.at("dev").get<bool>());
+}
+
+const profile::Profile& profile_of(const Json& in) {
+  const auto* found = profile::find(text(in, "profile"));
+  if (found == nullptr) throw Refused{Errc::provider_unknown};
+  return *found;
+}
+
+std::uint16_t status_of(const Json& in) { return in.at("status").get<std::uint16_t>(); }
+
+Json list_of(std::string_view words) {
+  Json out = Json::array();
+  while (!words.empty()) {
+    const auto end = std::min(words.find(' '), words.size());
+    out.push_back(words.substr(0, end));
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return out;
+}
+
+Json exchange_read(const Json& in) {
+  auto body = body_of(in);
+  const auto now = now_of(in);
+  const auto tokens =
+      value_of(exchange::read(status_of(in), text(in, "contentType"), body, now, profile_of(in)));
+  Json out = {{"accessToken", tokens.access_token}};
+  put(out, "refreshToken", tokens.refresh_token);
+  if (tokens.has_expires_at) out["expiresAt"] = tokens.expires_at.value;
+  if (tokens.has_refresh_expires_at) out["refreshExpiresAt"] = tokens.refresh_expires_at.value;
+  if (tokens.has_scope) out["scopes"] = list_of(tokens.scope);
+  return out;
+}
+
+Json account_read(const Json& in) {
+  auto body = body_of(in);
+  const auto account =
+      value_of(account::read(status_of(in), text(in, "contentType"), body, profile_of(in)));
+  return {{"id", account.id}, {"label", account.label}};
+}
+
+Json disconnect_decide(const Json& in) {
+  const Json& said = in.at("answer");
+  disconnect::Answer answer;
+  if (text(said, "kind") == "unsupported") answer.kind = disconnect::Kind::unsupported;
+  if (text(said, "kind") == "status") {
+    auto body = body_of(said);
+    answer = disconnect::read(status_of(said), text(said, "contentType"), body);
+  }
+  constexpr const char* reasons[] = {"", "unsupported", "refused", "unreachable"};
+  const auto outcome = disconnect::decide(answer);
+  Json out = {{"revoked", outcome.revoked}, {"deleted", outcome.deleted}};
+  put(out, "reason", reasons[static_cast<std::size_t>(outcome.reason)]);
+  return out;
+}
+
+Json settings_of(const config::Provider& p) {
+  Json out = {
+      {"name", p.name},
+      {"title", p.title},
+      {"profile", p.profile},
+      {"clientId", p.client_id},
+      {"authorizationUrl", p.authorization_url},
+      {"tokenUrl", p.token_url},
+      {"scopes", list_of(p.scopes)},
+      {"scopeSeparator", p.scope_separator == profile::ScopeSeparator::comma ? "," : " "},
+      {"authStyle", p.auth_style == profile::AuthStyle::body ? "body" : "basic"},
+      {"responseMode", p.response_mode == profile::ResponseMode::form_post ? "form_post" : "query"},
+      {"pkce", p.pkce},
+      {"issRequired", p.iss_required},
+  };
+  put(out, "revocationUrl", p.revocation_url);
+  put(out, "userInfoUrl", p.user_info_url);
+  put(out, "asIssuer", p.as_issuer);
+  put(out, "clientSecretName", p.client_secret.view());
+  put(out, "webhookSecretName", p.webhook_secret.view());
+  return out;
+}
+
+Json config_check(const Json& in) {
+  std::vector<config::Var> vars;
+  for (const auto& [name, value] : in.at("vars").items()) {
+    vars.push_back({name, value.get_ref<const std::string&>()});
+  }
+  std::vector<json::Node> nodes(config::max_nodes);
+  Octets scratch(2 * config::max_providers_text);
+  config::Config config;
+  const auto verdict = config::check(vars, nodes, scratch, config);
+  if (!verdict) throw Refused{verdict.code, verdict.variable.view()};
+  Json out = {{"baseUrl", config.base_url},
+              {"dev", config.dev},
+              {"connectEnabled", config.connect_enabled},
+              {"kids", kids_of(config.ring())},
+              {"providers", Json::array()}};
+  if (config.principal_key_count > 0) out["principalKids"] = kids_of(config.principal_ring());
+  for (std::size_t i = 0; i < config.provider_count; ++i) {
+    out["providers"].push_back(settings_of(config.providers[i]));
+  }
+  return out;
+}
+
+Json keys_generate(const Json& in) {
+  Octets space(128);
+  Writer out{space};
+  const auto generated = keys::generate(text(in, "kid"), bytes(in, "entropy"), out);
+  return written(generated, out);
+}
+
+using Operation = Json (*)(const Json&);
+
+const std::map<std::string_view, Operation> operations = {
+    {"publicCode",
+     [](const Json& in) -> Json { return to_string(public_code(errc_of(text(in, "code")))); }},
+    {"returnTo", normal_path},
+    {"keys.parse",
+     [](const Json& in) -> Json { return {{"kids", kids_of(parse_ring(text(in, "text")))}}; }},
+    {"keys.generate", keys_generate},
+    {"keys.publicJwks", [](const Json& in) { return Json::parse(jwks_of(ring_of(in))); }},
+    {"state.issue", state_issue},
+    {"state.verify", state_verify},
+    {"state.peek", state_peek},
+    {"state.codeVerifier", code_verifier},
+    {"callback.plan", callback_plan},
+    {"seal.seal", seal_text},
+    {"seal.open", open_text},
+    {"principal.issue", principal_issue},
+    {"principal.verify", principal_verify},
+    {"scope.writeTarget", [](const Json& in) { return target(scope::write_target(facts_of(in))); }},
+    {"scope.connectTarget", connect_target},
+    {"guard.isLoopbackHost",
+     [](const Json& in) -> Json { return url::is_loopback_host(text(in, "host")); }},
+    {"guard.request", guard_request},
+    {"guard.outbound", guard_outbound},
+    {"exchange.read", exchange_read},
+    {"account.read", account_read},
+    {"disconnect.decide", disconnect_decide},
+    {"config.check", config_check},
+};
+
+Json ask(Operation operation, const Json& in) {
+  try {
+    return {{"expect", operation(in)}};
+  } catch (const Refused& refused) {
+    Json out = {{"error", to_string(refused.code)}};
+    if (!refused.at.is_null()) out["at"] = refused.at;
+    return out;
+  }
+}
+
+Json outcome_of(const Json& vector) {
+  if (vector.contains("expect")) return {{"expect", vector.at("expect")}};
+  Json out = {{"error", vector.at("error")}};
+  if (vector.contains("at")) out["at"] = vector.at("at");
+  return out;
+}
+
+std::filesystem::path vectors_folder() {
+  return std::filesystem::path{LATCHKEY_SOURCE_DIR} / "tests" / "vectors";
+}
+
+/// Every vector, file by file in the order of their names.
+std::vector<Json> read_vectors() {
+  std::set<std::filesystem::path> files;
+  for (const auto& file : std::filesystem::directory_iterator{vectors_folder()}) {
+    if (file.path().extension() == ".json" && file.path().filename() != "tsconfig.json") {
+      files.insert(file.path());
+    }
+  }
+  std::vector<Json> vectors;
+  for (const auto& file : files) {
+    const Json document = read_json(file);
+    for (const Json& vector : document.at("vectors")) vectors.push_back(spelled_out(vector));
+  }
+  return vectors;
+}
+
+}  // namespace
+
+TEST_CASE("T01 T03 T05 T06 T10 T11 T14 T17 T35 T36 T43 T44 golden vectors") {
+  std::string lines;
+  std::size_t count = 0;
+  for (const Json& vector : read_vectors()) {
+    const auto id = vector.at("id").get<std::string>();
+    CAPTURE(id, vector.at("comment").get<std::string>());
+    const auto operation = operations.find(vector.at("op").get_ref<const std::string&>());
+    REQUIRE(operation != operations.end());
+    const std::string outcome = ask(operation->second, vector).dump();
+    CHECK(outcome == outcome_of(vector).dump());
+    lines += id + " " + outcome + "\n";
+    ++count;
+  }
+  // The digest is the same in every runtime.
+  CHECK(hex(test::sha256(bytes_of(lines))) + "\n" == read_file(vectors_folder() / "digest.txt"));
+  CHECK(count > 1'000);
+  WARN(count << " golden vectors");
+}
+
+TEST_CASE("external: JSONTestSuite's open cases are decided as in every other runtime") {
+  Count count;
+  for (const auto& file : std::filesystem::directory_iterator{external("json") / "test_parsing"}) {
+    const std::string id = file.path().filename().string();
+    if (id[0] != 'i') continue;
+    CAPTURE(id);
+    Octets body = octets(R"({"sub":"x","i":)" + read_file(file.path()) + "}");
+    const auto* profile = profile::find("generic");
+    const auto account = account::read(200, "application/json", body, *profile);
+    // Numbers of any size are taken, because they stay text.
+    CHECK(name(account) == (id.rfind("i_number_", 0) == 0 ? "ok" : "account_unreadable"));
+    ++count.run;
+  }
+  count.report("JSONTestSuite, i_");
+}

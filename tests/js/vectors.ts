@@ -1,0 +1,184 @@
+/** Asks the engine every question of the golden vectors; the same text runs in Node, workerd and Chromium. */
+import { type KeyRing, type Latchkey, LatchkeyError, publicCode, type State } from 'latchkey'
+import { skipBinding, type Verifier } from 'latchkey/verify'
+import {
+  canonical,
+  type Document,
+  type Outcome,
+  outcomeOf,
+  spelledOut,
+  type Vector,
+} from '../vectors/format.ts'
+
+export interface Engines {
+  readonly latchkey: Latchkey
+  readonly verifier: Verifier
+}
+
+export interface Report {
+  readonly answers: readonly { readonly id: string; readonly outcome: Outcome }[]
+  /** How many vectors the verify-only module was asked too. */
+  readonly verified: number
+  readonly failures: readonly string[]
+}
+
+// What a vector holds is the business of its operation; what is wrong there shows as a failure.
+type Input = Readonly<Record<string, any>>
+type Operation = (engines: Engines, input: Input) => unknown
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+const fromHex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+const toHex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+const bytesOf = (body: string | { hex: string }): Uint8Array =>
+  typeof body === 'string' ? encoder.encode(body) : fromHex(body.hex)
+const answerOf = ({ status, contentType, body }: Input) => ({ status, contentType, body: bytesOf(body) })
+const kidsOf = (latchkey: Latchkey, ring: KeyRing): string[] =>
+  latchkey.keys.publicJwks(ring).keys.map(({ kid }) => (kid as string).replace(/\.ed$/, ''))
+
+function expectedOf({ expected, now }: Input): Input {
+  const { binding, ...rest } = expected
+  if (binding === undefined) return { ...rest, now: Number(now) }
+  return { ...rest, now: Number(now), binding: binding === 'unchecked' ? skipBinding : fromHex(binding) }
+}
+
+const operations: Readonly<Record<string, Operation>> = {
+  publicCode: (_, { code }) => publicCode(code),
+  returnTo: ({ latchkey }, { text, base }) =>
+    latchkey.returnTo(text, base === undefined ? undefined : { base }),
+
+  'keys.parse': ({ latchkey }, { text }) => ({ kids: kidsOf(latchkey, latchkey.keys.parse(text)) }),
+  'keys.generate': ({ latchkey }, { kid, entropy }) => latchkey.keys.generate(kid, fromHex(entropy)),
+  'keys.publicJwks': ({ latchkey }, { ring }) => latchkey.keys.publicJwks(latchkey.keys.parse(ring)),
+
+  'state.issue': ({ latchkey }, { ring, claims, now, entropy }) => {
+    const { binding, ttlMs, ...rest } = claims
+    const given = {
+      ...rest,
+      ...(binding === undefined ? {} : { binding: fromHex(binding) }),
+      ...(ttlMs === undefined ? {} : { ttlMs: Number(ttlMs) }),
+    }
+    const context = { now: Number(now), entropy: fromHex(entropy) }
+    return latchkey.state.issue(latchkey.keys.parse(ring), given, context)
+  },
+  'state.verify': ({ latchkey, verifier }, input) => {
+    const { ring, jwks, token, expected } = input
+    const known = expectedOf(input) as never
+    // Only the verify-only module takes `skipBinding`.
+    if (expected.binding === 'unchecked') return verifier.state.verify(jwks, token, known)
+    return latchkey.state.verify(jwks ?? latchkey.keys.parse(ring), token, known)
+  },
+  'state.peek': ({ latchkey }, { token }) => latchkey.state.peek(token),
+  'state.codeVerifier': ({ latchkey }, { ring, kid, nonce }) =>
+    latchkey.state.codeVerifier(latchkey.keys.parse(ring), { kid, nonce } as State),
+
+  'callback.plan': ({ latchkey }, { params, state, session }) =>
+    latchkey.callback.plan({ params, state, session }),
+
+  'seal.seal': ({ latchkey }, { ring, plain, context, entropy }) =>
+    latchkey.seal.seal(latchkey.keys.parse(ring), fromHex(plain), context, { entropy: fromHex(entropy) }),
+  'seal.open': ({ latchkey }, { ring, text, context }) =>
+    toHex(latchkey.seal.open(latchkey.keys.parse(ring), text, context)),
+
+  'principal.issue': ({ latchkey }, { ring, principal, now, ttlMs }) =>
+    latchkey.principal.issue(latchkey.keys.parse(ring), principal, { now: Number(now), ttlMs }),
+  'principal.verify': ({ latchkey }, { ring, token, now }) =>
+    latchkey.principal.verify(latchkey.keys.parse(ring), token, { now: Number(now) }),
+
+  'scope.writeTarget': ({ latchkey }, { subject, org, role }) =>
+    latchkey.scope.writeTarget({ subject, org, role }),
+  'scope.connectTarget': ({ latchkey }, { subject, org, role, requested }) =>
+    latchkey.scope.connectTarget({ subject, org, role, requested }),
+
+  'guard.isLoopbackHost': ({ latchkey }, { host }) => latchkey.guard.isLoopbackHost(host),
+  'guard.request': ({ latchkey }, { facts }) => latchkey.guard.request(facts as never),
+  'guard.outbound': ({ latchkey }, { url, dev, from, hop }) =>
+    latchkey.guard.outbound(url, { dev, from, hop }),
+
+  'exchange.read': ({ latchkey }, input) => {
+    const { profile, now } = input
+    const read = latchkey.exchange.read(answerOf(input), { now: Number(now), profile })
+    const { accessToken, refreshToken, ...rest } = read
+    return {
+      ...rest,
+      accessToken: decoder.decode(accessToken),
+      ...(refreshToken === undefined ? {} : { refreshToken: decoder.decode(refreshToken) }),
+    }
+  },
+  'account.read': ({ latchkey }, input) =>
+    latchkey.account.read(answerOf(input), { profile: input['profile'] }),
+  'disconnect.decide': ({ latchkey }, { answer }) =>
+    latchkey.disconnect.decide(answer.kind === 'status' ? { kind: 'status', ...answerOf(answer) } : answer),
+
+  'config.check': ({ latchkey }, { vars }) => {
+    const { keys, principalKeys, ...rest } = latchkey.config.check(vars)
+    const kids = kidsOf(latchkey, keys)
+    return { ...rest, kids, ...(principalKeys && { principalKids: kidsOf(latchkey, principalKeys) }) }
+  },
+}
+
+/** What the verify-only module must answer alike: all that it can be asked. */
+const verifierOperations: Readonly<Record<string, (verifier: Verifier, input: Input) => unknown>> = {
+  'state.verify': (verifier, input) =>
+    verifier.state.verify(input['jwks'], input['token'], expectedOf(input) as never),
+  'state.peek': (verifier, { token }) => verifier.state.peek(token),
+  returnTo: (verifier, { text, base }) => verifier.returnTo(text, base === undefined ? undefined : { base }),
+}
+
+export const operationNames: readonly string[] = Object.keys(operations)
+
+function ask(question: () => unknown): Outcome {
+  try {
+    return { expect: question() }
+  } catch (error) {
+    if (!(error instanceof LatchkeyError)) return { error: `thrown: ${error}` }
+    return { error: error.code, ...(error.at === undefined ? {} : { at: error.at }) }
+  }
+}
+
+export function runAll(engines: Engines, documents: readonly Document[]): Report {
+  const answers: { id: string; outcome: Outcome }[] = []
+  const failures: string[] = []
+  let verified = 0
+  const compare = (vector: Vector, outcome: Outcome, where = ''): void => {
+    const got = canonical(outcome)
+    const wanted = canonical(outcomeOf(vector))
+    if (got !== wanted)
+      failures.push(`${vector.id}${where} (${vector.comment})\n  got    ${got}\n  wanted ${wanted}`)
+  }
+  for (const vector of documents.flatMap((document) => document.vectors)) {
+    const input = spelledOut(vector) as Input
+    const outcome = ask(() => operations[vector.op]!(engines, input))
+    answers.push({ id: vector.id, outcome })
+    compare(vector, outcome)
+    const question = verifierOperations[vector.op]
+    if (question === undefined || 'ring' in input) continue
+    compare(
+      vector,
+      ask(() => question(engines.verifier, input)),
+      ' in the verify-only module',
+    )
+    verified += 1
+  }
+  return { answers, failures, verified }
+}
+
+/** Whether JSON that a parser may take or leave is taken, inside an answer that names an account. */
+export function takes(latchkey: Latchkey, json: Uint8Array): boolean {
+  const body = new Uint8Array([...encoder.encode('{"sub":"x","i":'), ...json, ...encoder.encode('}')])
+  const outcome = ask(() =>
+    latchkey.account.read({ status: 200, contentType: 'application/json', body }, { profile: 'generic' }),
+  )
+  const taken = canonical(outcome) === '{"expect":{"id":"x","label":"x"}}'
+  if (!taken && canonical(outcome) !== '{"error":"account_unreadable"}') throw new Error(canonical(outcome))
+  return taken
+}
+
+/**
+ * What of JSONTestSuite's `i_` cases is taken: numbers of any size, because they stay text. Whatever is not UTF-8, has
+ * half a surrogate pair or a byte order mark, or is nested too deeply, is refused.
+ */
+export const shouldTake = (name: string): boolean => name.startsWith('i_number_')

@@ -1,0 +1,38 @@
+import { exports } from 'cloudflare:workers'
+import { expect, test } from 'vitest'
+import { Browser, request } from './harness.ts'
+import { baseUrl } from './variables.ts'
+
+const alex = { subject: 'alex', kind: 'human' } as const
+
+test('a service binding has the same verbs', async () => {
+  const { Latchkey } = exports
+  const browser = await Browser.of({ subject: 'somebody-else' })
+  const listed = await Latchkey.connections(alex)
+  expect(listed.ok && listed.value.every(({ status }) => status === 'not_connected')).toBe(true)
+
+  const started = await Latchkey.startConnect(alex, { provider: 'good', returnTo: '/done' }, request('/'))
+  expect(started.status).toBe(302)
+  const [pair = ''] = (started.headers.get('set-cookie') ?? '').split(';')
+  const callback = await browser.answer(new URL(started.headers.get('location') ?? ''))
+  const finish = () =>
+    Latchkey.finishConnect(
+      alex,
+      'good',
+      request(`${callback.pathname}${callback.search}`, { headers: { cookie: pair } }),
+    )
+  expect((await finish()).headers.get('location')).toBe(`${baseUrl}/done?connected=good`)
+  expect((await finish()).headers.get('location')).toBe(`${baseUrl}/done?error=used_state&provider=good`)
+
+  expect(await Latchkey.token(alex, 'good', { minValidityMs: 1_000 })).toMatchObject({
+    ok: true,
+    value: { source: 'user' },
+  })
+  expect(await Latchkey.disconnect(alex, 'good')).toEqual({
+    ok: true,
+    value: { revoked: true, deleted: true },
+  })
+  expect(await Latchkey.token(alex, 'good')).toEqual({ ok: false, code: 'not_connected' })
+  expect(await Latchkey.disconnect(alex, 'good', 'org')).toEqual({ ok: false, code: 'not_allowed' })
+  expect(await Latchkey.token(alex, 'unknown')).toEqual({ ok: false, code: 'provider_unknown' })
+})

@@ -1,0 +1,101 @@
+/** The servers that the Worker talks to: a real authorization server, and a token endpoint that misbehaves. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { TestProject } from 'vitest/node'
+import { startAuthorizationServer } from '../../wrangler/dev/authorization-server.ts'
+import { baseUrl, clientId, clientSecret, faults } from './variables.ts'
+
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const port = await freePort()
+  const names = ['good', 'posted', 'moved', 'nobody', 'stubborn', ...faults]
+  const authorizationServer = await startAuthorizationServer({
+    port,
+    clientId,
+    clientSecret,
+    redirectUris: names.map((name) => `${baseUrl}/callback/${name}`),
+    file: ':memory:',
+  })
+  const tokenServer = createServer((request, response) => {
+    answer(authorizationServer.issuer, request, response).catch(() => response.destroy())
+  })
+  const tokenPort = await listen(tokenServer)
+  provide('issuer', authorizationServer.issuer)
+  provide('tokenServer', `http://127.0.0.1:${tokenPort}`)
+  return async () => {
+    tokenServer.closeAllConnections()
+    await new Promise((resolve) => tokenServer.close(resolve))
+    await authorizationServer.close()
+  }
+}
+
+/** Codes that reached the token endpoint, in order. */
+const exchanged: string[] = []
+let looped = 0
+
+async function answer(issuer: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await text(request)
+  const json = (status: number, value: unknown): void => {
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+  }
+  const redirect = (status: number, location: string): void => {
+    response.writeHead(status, { location }).end()
+  }
+  switch (request.url) {
+    case '/exchanged':
+      return json(200, exchanged)
+    case '/looped':
+      return json(200, looped)
+    case '/token/counted': {
+      exchanged.push(new URLSearchParams(body).get('code') ?? '')
+      const headers = new Headers()
+      for (const name of ['authorization', 'content-type', 'accept'])
+        headers.set(name, String(request.headers[name] ?? ''))
+      const forwarded = await fetch(`${issuer}/token`, { method: 'POST', headers, body })
+      return json(forwarded.status, await forwarded.json())
+    }
+    case '/token/moved':
+      return redirect(307, '/token/counted')
+    case '/token/see-other':
+      return redirect(303, '/token/counted')
+    case '/token/elsewhere':
+      return redirect(307, `${issuer}/token`)
+    case '/token/loop':
+      looped += 1
+      return redirect(308, '/token/loop')
+    case '/token/refused':
+      return json(400, { error: 'invalid_grant', error_description: 'canary-of-the-provider' })
+    case '/token/failing':
+    case '/revocation/failing':
+      return json(503, { error: 'canary-of-the-provider' })
+    case '/token/html':
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<p>canary-of-the-provider</p>')
+      return
+    case '/token/empty':
+      return json(200, {})
+    case '/token/huge':
+      return json(200, { access_token: 'a', token_type: 'Bearer', padding: 'x'.repeat(70_000) })
+    case '/nobody':
+      return json(200, { name: 'canary-of-the-provider' })
+    default:
+      return json(404, {})
+  }
+}
+
+async function text(request: IncomingMessage): Promise<string> {
+  let all = ''
+  for await (const chunk of request) all += String(chunk)
+  return all
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('no port')
+  return address.port
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  const port = await listen(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

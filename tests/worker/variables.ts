@@ -1,0 +1,53 @@
+/** The configuration that the Worker is tested with. The keys are test data and protect nothing. */
+
+export const baseUrl = 'http://127.0.0.1:8787'
+export const clientId = 'latchkey-test'
+export const clientSecret = 'test: a secret+with/odd characters%'
+export const keys = 'test-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
+export const principalKeys = 'caller-1:HxscHRobGBkWFxQVEhMQEQ4PDA0KCwgJBgcEBQIDAAE='
+
+/** Ways in which a token endpoint goes wrong; each is a provider whose name it is. */
+export const faults = [
+  'refused',
+  'failing',
+  'html',
+  'huge',
+  'elsewhere',
+  'see-other',
+  'loop',
+  'empty',
+] as const
+
+export function testVariables(issuer: string, tokenServer: string): Record<string, string> {
+  const provider = {
+    profile: 'generic',
+    clientId,
+    authorizationUrl: `${issuer}/auth`,
+    tokenUrl: `${tokenServer}/token/counted`,
+    revocationUrl: `${issuer}/token/revocation`,
+    userInfoUrl: `${issuer}/me`,
+    scopes: ['openid', 'profile'],
+    issuer,
+  }
+  const providers: Record<string, object> = {
+    good: { ...provider, title: 'Good' },
+    posted: { ...provider, responseMode: 'form_post' },
+    moved: { ...provider, tokenUrl: `${tokenServer}/token/moved` },
+    nobody: { ...provider, userInfoUrl: `${tokenServer}/nobody` },
+    stubborn: { ...provider, revocationUrl: `${tokenServer}/revocation/failing` },
+  }
+  for (const fault of faults) providers[fault] = { ...provider, tokenUrl: `${tokenServer}/token/${fault}` }
+  const secrets = Object.keys(providers).map((name) => [
+    `${name.toUpperCase().replaceAll('-', '_')}_CLIENT_SECRET`,
+    clientSecret,
+  ])
+  return {
+    LATCHKEY_DEV: '1',
+    LATCHKEY_KEYS: keys,
+    LATCHKEY_PRINCIPAL_KEY: principalKeys,
+    LATCHKEY_PROVIDERS: JSON.stringify(providers),
+    PUBLIC_BASE_URL: baseUrl,
+    ENABLE_CONNECT: 'true',
+    ...(Object.fromEntries(secrets) as Record<string, string>),
+  }
+}

@@ -1,0 +1,9 @@
+import type { Document } from '../vectors/format.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    documents: Document[]
+    digest: string
+    choices: [name: string, bytes: number[]][]
+  }
+}

@@ -1,0 +1,19 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import { testVariables } from '../tests/worker/variables.ts'
+
+export default defineConfig({
+  plugins: [
+    cloudflareTest(({ inject }) => ({
+      wrangler: { configPath: './wrangler.jsonc' },
+      miniflare: { bindings: testVariables(inject<string>('issuer'), inject<string>('tokenServer')) },
+    })),
+  ],
+  test: {
+    dir: fileURLToPath(new URL('../tests/worker', import.meta.url)),
+    include: ['*.test.ts'],
+    globalSetup: ['../tests/worker/servers.ts'],
+    testTimeout: 20_000,
+  },
+})
