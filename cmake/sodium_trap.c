@@ -1,5 +1,5 @@
-/* What libsodium expects of an operating system. The core brings its own entropy and checks every length
-   before it calls, so each of these is a broken contract. */
+/* What libsodium expects of an operating system. The core brings its own entropy and checks every
+   length before it calls, so each of these is a broken contract. */
 #include <stddef.h>
 
 #include "core.h"
@@ -7,7 +7,7 @@
 
 void sodium_misuse(void) { __builtin_trap(); }
 
-void randombytes_buf(void *const buf, const size_t size) {
+void randombytes_buf(void* const buf, const size_t size) {
   (void)buf;
   (void)size;
   __builtin_trap();

@@ -33,6 +33,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 const failedSuites = []
+const done = new Set()
 for (const suite of chosen) {
   const result = await runSuite(suite)
   for (const key of Object.keys(total)) total[key] += result[key]
@@ -62,7 +63,9 @@ async function runSuite(suite) {
     const report = `${reports}/${suite.name}-${index}`
     rmSync(report, { force: true })
     const command = step.command.map((word) => word.replaceAll('{report}', report))
+    if (step.once && done.has(step)) continue
     const { code, output } = await runStep(suite, step, command, began)
+    if (step.once && code === 0) done.add(step)
     const counted = (step.count ? counters[step.count] : undefined)?.({ code, output, report })
     const result = counted ?? { passed: 0, failed: 0, skipped: 0 }
     if (code !== 0 && result.failed === 0) result.failed = 1

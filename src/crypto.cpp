@@ -90,8 +90,12 @@ Tag mac(const MacKey& key, const MacPrefix& prefix, Bytes rest) noexcept {
 
 void hkdf(Bytes ikm, Bytes salt, Bytes info, MutBytes out) noexcept {
   LK_CHECK(out.size() <= crypto_kdf_hkdf_sha256_BYTES_MAX);
+  if (out.empty()) return;
+  // libsodium declares its key argument non-null, also where its length is 0.
+  const std::uint8_t none = 0;
+  const std::uint8_t* const key = ikm.empty() ? &none : ikm.data();
   Secret32 prk;
-  crypto_kdf_hkdf_sha256_extract(prk.data(), salt.data(), salt.size(), ikm.data(), ikm.size());
+  crypto_kdf_hkdf_sha256_extract(prk.data(), salt.data(), salt.size(), key, ikm.size());
   crypto_kdf_hkdf_sha256_expand(out.data(), out.size(), reinterpret_cast<const char*>(info.data()),
                                 info.size(), prk.data());
   wipe_object(prk);
@@ -135,10 +139,9 @@ bool aead_open(const Secret32& key, Bytes nonce, Bytes associated, Bytes sealed,
   LK_CHECK(nonce.size() == aead_nonce_size);
   if (sealed.size() < aead_tag_size) return false;
   LK_CHECK(out.size() == sealed.size() - aead_tag_size);
-  return crypto_aead_xchacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, sealed.data(),
-                                                    sealed.size(), associated.data(),
-                                                    associated.size(), nonce.data(),
-                                                    key.data()) == 0;
+  return crypto_aead_xchacha20poly1305_ietf_decrypt(
+             out.data(), nullptr, nullptr, sealed.data(), sealed.size(), associated.data(),
+             associated.size(), nonce.data(), key.data()) == 0;
 }
 
 }  // namespace latchkey::crypto

@@ -105,7 +105,8 @@ std::string_view meaning(Errc code) noexcept {
   case Errc::state_malformed: return "not three canonical parts with our exact header";
   case Errc::state_unknown_key: return "no key of that id and algorithm";
   case Errc::state_bad_signature: return "the signature is not ours";
-  case Errc::state_payload_invalid: return "signed, but a claim is missing, unknown or out of range";
+  case Errc::state_payload_invalid:
+    return "signed, but a claim is missing, unknown or out of range";
   case Errc::state_from_future: return "issued later than now plus the skew";
   case Errc::state_expired: return "older than its life";
   case Errc::issuer_mismatch: return "the issuer is another";

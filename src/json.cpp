@@ -68,8 +68,8 @@ std::int64_t integer_of(std::string_view digits, Kind& kind) noexcept {
   return negative ? -value : value;
 }
 
-// Reads `{"name":"text","name":1,...}` as the general reader would. False where the text is anything
-// else, which says nothing about its validity.
+// Reads `{"name":"text","name":1,...}` as the general reader would. False where the text is
+// anything else, which says nothing about its validity.
 class FlatReader {
 public:
   FlatReader(std::string_view text, std::span<Node> nodes) noexcept : rest_{text}, nodes_{nodes} {}
@@ -126,22 +126,26 @@ private:
     node = Node{};
     node.name = name;
     node.end = static_cast<std::uint16_t>(used_);
-    node.kind = Kind::text;
-    if (read_text(node.text)) return true;
+    if (!rest_.empty() && rest_.front() == '"') {
+      node.kind = Kind::text;
+      return read_text(node.text);
+    }
     if (!read_digits(node.text)) return false;
     node.integer = integer_of(node.text, node.kind);
     return true;
   }
 
-  // Most names differ in length or first character; only where both have been seen is there a need to
-  // look at them all.
-  bool is_twice(std::string_view name) noexcept {
-    const std::size_t mark = name.size() * 31 + (name.empty() ? 0 : static_cast<std::uint8_t>(name[0]));
+  // Most names differ in length or first character; only where both have been seen is there a need
+  // to look at them all.
+  [[nodiscard]] bool is_twice(std::string_view name) noexcept {
+    const std::size_t mark =
+        name.size() * 31 + (name.empty() ? 0 : static_cast<std::uint8_t>(name[0]));
     const std::uint64_t bit = std::uint64_t{1} << (mark % 64);
     const bool suspect = (seen_ & bit) != 0;
     seen_ |= bit;
-    return suspect && std::any_of(nodes_.begin() + 1, nodes_.begin() + static_cast<std::ptrdiff_t>(used_),
-                                  [=](const Node& node) { return node.name == name; });
+    return suspect &&
+           std::any_of(nodes_.begin() + 1, nodes_.begin() + static_cast<std::ptrdiff_t>(used_),
+                       [=](const Node& node) { return node.name == name; });
   }
 
   std::string_view rest_;
@@ -193,7 +197,7 @@ private:
     return text.find('\xED') == std::string_view::npos || text::is_utf8(bytes_of(text));
   }
 
-  bool is_known_member(std::string_view name) const noexcept {
+  [[nodiscard]] bool is_known_member(std::string_view name) const noexcept {
     for (std::size_t i = parents_[depth_ - 1] + std::size_t{1}; i < used_; i = nodes_[i].end) {
       if (nodes_[i].name == name) return true;
     }
@@ -341,7 +345,8 @@ void put_integer(Writer& out, std::int64_t value) noexcept {
   char* const end = digits + sizeof digits;
   char* begin = end;
   // The magnitude is taken unsigned: that of the smallest value does not fit otherwise.
-  std::uint64_t left = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  std::uint64_t left =
+      value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   do {
     *--begin = static_cast<char>('0' + left % 10);
     left /= 10;

@@ -71,10 +71,11 @@ Jwk read_jwk(const json::Value& jwk, PublicKey& out) noexcept {
 }  // namespace
 
 bool is_kid(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= max_kid && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  });
+  return !text.empty() && text.size() <= max_kid &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-';
+         });
 }
 
 Result<void> generate(std::string_view kid, Bytes entropy, Writer& out) noexcept {

@@ -86,7 +86,8 @@ std::string_view to_string(Kind kind) noexcept {
 Result<void> issue(keys::Ring ring, const Principal& principal, UnixMillis now, Millis ttl,
                    Writer& out) noexcept {
   if (ring.empty()) return Errc::key_ring_empty;
-  const bool life_possible = ttl.value >= 1000 && ttl.value <= max_ttl.value && ttl.value % 1000 == 0;
+  const bool life_possible =
+      ttl.value >= 1000 && ttl.value <= max_ttl.value && ttl.value % 1000 == 0;
   if (!is_possible(principal) || !life_possible) return Errc::principal_invalid;
 
   std::uint8_t space[max_payload];

@@ -55,7 +55,8 @@ Result<Bytes> open(keys::Ring ring, std::string_view text, Context context, MutB
   if (!text.starts_with(prefix)) return Errc::seal_invalid;
   text.remove_prefix(prefix.size());
   const std::size_t dot = text.find('.');
-  if (dot == std::string_view::npos || !keys::is_kid(text.substr(0, dot))) return Errc::seal_invalid;
+  if (dot == std::string_view::npos || !keys::is_kid(text.substr(0, dot)))
+    return Errc::seal_invalid;
   const auto size = text::base64url_decode(text.substr(dot + 1), out);
   constexpr std::size_t overhead = crypto::aead_nonce_size + crypto::aead_tag_size;
   if (!size || *size < overhead || *size - overhead > max_plain) return Errc::seal_invalid;

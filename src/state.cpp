@@ -132,8 +132,8 @@ template <std::size_t N> bool read_encoded(const json::Node& node, std::string_v
   return node.kind == json::Kind::text && size && *size == N;
 }
 
-// One member of the payload; false for an unknown name or an impossible value. The length of the name
-// tells most of them apart.
+// One member of the payload; false for an unknown name or an impossible value. The length of the
+// name tells most of them apart.
 bool read_claim(const json::Node& node, State& out) noexcept {
   const std::string_view name = node.name;
   switch (name.size()) {

@@ -49,8 +49,8 @@ std::uint64_t eight_at(std::string_view text, std::size_t i) noexcept {
   return eight;
 }
 
-// Eight bytes at once, each 0x20..0x7E. Borrows and carries only reach bytes above one that is out of
-// range already, so the answer is exact.
+// Eight bytes at once, each 0x20..0x7E. Borrows and carries only reach bytes above one that is out
+// of range already, so the answer is exact.
 bool is_plain_ascii(std::uint64_t eight) noexcept {
   const std::uint64_t below_blank = eight - each_byte(0x20);
   const std::uint64_t del_or_above = eight + each_byte(0x01);
@@ -85,7 +85,8 @@ void base64url_put(Writer& out, Bytes bytes) noexcept {
   };
   std::size_t left = bytes.size();
   for (; left >= 3; left -= 3, from += 3) {
-    const std::uint32_t group = std::uint32_t{from[0]} << 16 | std::uint32_t{from[1]} << 8 | from[2];
+    const std::uint32_t group =
+        std::uint32_t{from[0]} << 16 | std::uint32_t{from[1]} << 8 | from[2];
     *to++ = letter(group >> 18);
     *to++ = letter(group >> 12);
     *to++ = letter(group >> 6);

@@ -1,7 +1,7 @@
 /// The binary interface: the only declaration of request and reply layouts.
 ///
-/// Everything here is little-endian, pointer-free and naturally aligned without implicit padding, so
-/// that it has the same layout on the host (where `dump_abi` prints it) and in the module.
+/// Everything here is little-endian, pointer-free and naturally aligned without implicit padding,
+/// so that it has the same layout on the host (where `dump_abi` prints it) and in the module.
 #pragma once
 
 #include "latchkey/error.hpp"
@@ -266,28 +266,28 @@ template <class T> constexpr std::string_view type_name() noexcept {
   Field { #field, type_name<decltype(Struct::field)>(), offsetof(Struct, field) }
 
 inline constexpr Field state_issue_request[] = {
-    LK_FIELD(StateIssueRequest, now_ms),     LK_FIELD(StateIssueRequest, ttl_ms),
-    LK_FIELD(StateIssueRequest, ring),       LK_FIELD(StateIssueRequest, issuer),
-    LK_FIELD(StateIssueRequest, audience),   LK_FIELD(StateIssueRequest, flow),
-    LK_FIELD(StateIssueRequest, provider),   LK_FIELD(StateIssueRequest, subject),
-    LK_FIELD(StateIssueRequest, owner_id),   LK_FIELD(StateIssueRequest, app),
-    LK_FIELD(StateIssueRequest, return_to),  LK_FIELD(StateIssueRequest, binding),
-    LK_FIELD(StateIssueRequest, entropy),    LK_FIELD(StateIssueRequest, free),
-    LK_FIELD(StateIssueRequest, alg),        LK_FIELD(StateIssueRequest, owner_kind),
+    LK_FIELD(StateIssueRequest, now_ms),    LK_FIELD(StateIssueRequest, ttl_ms),
+    LK_FIELD(StateIssueRequest, ring),      LK_FIELD(StateIssueRequest, issuer),
+    LK_FIELD(StateIssueRequest, audience),  LK_FIELD(StateIssueRequest, flow),
+    LK_FIELD(StateIssueRequest, provider),  LK_FIELD(StateIssueRequest, subject),
+    LK_FIELD(StateIssueRequest, owner_id),  LK_FIELD(StateIssueRequest, app),
+    LK_FIELD(StateIssueRequest, return_to), LK_FIELD(StateIssueRequest, binding),
+    LK_FIELD(StateIssueRequest, entropy),   LK_FIELD(StateIssueRequest, free),
+    LK_FIELD(StateIssueRequest, alg),       LK_FIELD(StateIssueRequest, owner_kind),
 };
 inline constexpr Field state_verify_request[] = {
-    LK_FIELD(StateVerifyRequest, now_ms),   LK_FIELD(StateVerifyRequest, skew_ms),
-    LK_FIELD(StateVerifyRequest, keys),     LK_FIELD(StateVerifyRequest, token),
-    LK_FIELD(StateVerifyRequest, issuer),   LK_FIELD(StateVerifyRequest, audience),
-    LK_FIELD(StateVerifyRequest, flow),     LK_FIELD(StateVerifyRequest, provider),
-    LK_FIELD(StateVerifyRequest, subject),  LK_FIELD(StateVerifyRequest, binding),
-    LK_FIELD(StateVerifyRequest, free),     LK_FIELD(StateVerifyRequest, binding_mode),
+    LK_FIELD(StateVerifyRequest, now_ms),  LK_FIELD(StateVerifyRequest, skew_ms),
+    LK_FIELD(StateVerifyRequest, keys),    LK_FIELD(StateVerifyRequest, token),
+    LK_FIELD(StateVerifyRequest, issuer),  LK_FIELD(StateVerifyRequest, audience),
+    LK_FIELD(StateVerifyRequest, flow),    LK_FIELD(StateVerifyRequest, provider),
+    LK_FIELD(StateVerifyRequest, subject), LK_FIELD(StateVerifyRequest, binding),
+    LK_FIELD(StateVerifyRequest, free),    LK_FIELD(StateVerifyRequest, binding_mode),
 };
 inline constexpr Field callback_plan_request[] = {
-    LK_FIELD(CallbackPlanRequest, expires_at_ms),   LK_FIELD(CallbackPlanRequest, params),
-    LK_FIELD(CallbackPlanRequest, subject),         LK_FIELD(CallbackPlanRequest, return_to),
-    LK_FIELD(CallbackPlanRequest, nonce),           LK_FIELD(CallbackPlanRequest, session_subject),
-    LK_FIELD(CallbackPlanRequest, as_issuer),       LK_FIELD(CallbackPlanRequest, state_error),
+    LK_FIELD(CallbackPlanRequest, expires_at_ms), LK_FIELD(CallbackPlanRequest, params),
+    LK_FIELD(CallbackPlanRequest, subject),       LK_FIELD(CallbackPlanRequest, return_to),
+    LK_FIELD(CallbackPlanRequest, nonce),         LK_FIELD(CallbackPlanRequest, session_subject),
+    LK_FIELD(CallbackPlanRequest, as_issuer),     LK_FIELD(CallbackPlanRequest, state_error),
     LK_FIELD(CallbackPlanRequest, iss_required),
 };
 inline constexpr Field principal_issue_request[] = {
@@ -298,10 +298,10 @@ inline constexpr Field principal_issue_request[] = {
     LK_FIELD(PrincipalIssueRequest, kind),
 };
 inline constexpr Field guard_request_request[] = {
-    LK_FIELD(GuardRequestRequest, method),         LK_FIELD(GuardRequestRequest, host),
-    LK_FIELD(GuardRequestRequest, origin),         LK_FIELD(GuardRequestRequest, sec_fetch_site),
-    LK_FIELD(GuardRequestRequest, content_type),   LK_FIELD(GuardRequestRequest, own_origin),
-    LK_FIELD(GuardRequestRequest, media_type),     LK_FIELD(GuardRequestRequest, proxied),
+    LK_FIELD(GuardRequestRequest, method),       LK_FIELD(GuardRequestRequest, host),
+    LK_FIELD(GuardRequestRequest, origin),       LK_FIELD(GuardRequestRequest, sec_fetch_site),
+    LK_FIELD(GuardRequestRequest, content_type), LK_FIELD(GuardRequestRequest, own_origin),
+    LK_FIELD(GuardRequestRequest, media_type),   LK_FIELD(GuardRequestRequest, proxied),
 };
 inline constexpr Field reply_head[] = {LK_FIELD(ReplyHead, used), LK_FIELD(ReplyHead, at)};
 inline constexpr Field bytes_reply[] = {LK_FIELD(BytesReply, head), LK_FIELD(BytesReply, bytes)};
@@ -312,53 +312,68 @@ inline constexpr Field state_issue_reply[] = {
     LK_FIELD(StateIssueReply, nonce), LK_FIELD(StateIssueReply, challenge),
 };
 inline constexpr Field state_reply[] = {
-    LK_FIELD(StateReply, head),       LK_FIELD(StateReply, issued_at_ms),
+    LK_FIELD(StateReply, head),          LK_FIELD(StateReply, issued_at_ms),
     LK_FIELD(StateReply, expires_at_ms), LK_FIELD(StateReply, text),
-    LK_FIELD(StateReply, kid),        LK_FIELD(StateReply, issuer),
-    LK_FIELD(StateReply, audience),   LK_FIELD(StateReply, flow),
-    LK_FIELD(StateReply, provider),   LK_FIELD(StateReply, subject),
-    LK_FIELD(StateReply, owner_id),   LK_FIELD(StateReply, app),
-    LK_FIELD(StateReply, return_to),  LK_FIELD(StateReply, nonce),
-    LK_FIELD(StateReply, alg),        LK_FIELD(StateReply, owner_kind),
+    LK_FIELD(StateReply, kid),           LK_FIELD(StateReply, issuer),
+    LK_FIELD(StateReply, audience),      LK_FIELD(StateReply, flow),
+    LK_FIELD(StateReply, provider),      LK_FIELD(StateReply, subject),
+    LK_FIELD(StateReply, owner_id),      LK_FIELD(StateReply, app),
+    LK_FIELD(StateReply, return_to),     LK_FIELD(StateReply, nonce),
+    LK_FIELD(StateReply, alg),           LK_FIELD(StateReply, owner_kind),
     LK_FIELD(StateReply, ascii),
 };
 inline constexpr Field callback_plan_reply[] = {
-    LK_FIELD(CallbackPlanReply, head),        LK_FIELD(CallbackPlanReply, consume_until_ms),
-    LK_FIELD(CallbackPlanReply, code),        LK_FIELD(CallbackPlanReply, action),
-    LK_FIELD(CallbackPlanReply, reason),      LK_FIELD(CallbackPlanReply, public_code),
+    LK_FIELD(CallbackPlanReply, head),           LK_FIELD(CallbackPlanReply, consume_until_ms),
+    LK_FIELD(CallbackPlanReply, code),           LK_FIELD(CallbackPlanReply, action),
+    LK_FIELD(CallbackPlanReply, reason),         LK_FIELD(CallbackPlanReply, public_code),
     LK_FIELD(CallbackPlanReply, with_return_to),
 };
 inline constexpr Field principal_reply[] = {
-    LK_FIELD(PrincipalReply, head), LK_FIELD(PrincipalReply, subject),
-    LK_FIELD(PrincipalReply, org),  LK_FIELD(PrincipalReply, role),
+    LK_FIELD(PrincipalReply, head),   LK_FIELD(PrincipalReply, subject),
+    LK_FIELD(PrincipalReply, org),    LK_FIELD(PrincipalReply, role),
     LK_FIELD(PrincipalReply, device), LK_FIELD(PrincipalReply, kind),
 };
 inline constexpr Field scope_target_reply[] = {
-    LK_FIELD(ScopeTargetReply, head), LK_FIELD(ScopeTargetReply, id),
-    LK_FIELD(ScopeTargetReply, scope), LK_FIELD(ScopeTargetReply, rule),
+    LK_FIELD(ScopeTargetReply, head),
+    LK_FIELD(ScopeTargetReply, id),
+    LK_FIELD(ScopeTargetReply, scope),
+    LK_FIELD(ScopeTargetReply, rule),
 };
 inline constexpr Field guard_request_reply[] = {
-    LK_FIELD(GuardRequestReply, head), LK_FIELD(GuardRequestReply, status),
-    LK_FIELD(GuardRequestReply, ok),   LK_FIELD(GuardRequestReply, code),
+    LK_FIELD(GuardRequestReply, head),
+    LK_FIELD(GuardRequestReply, status),
+    LK_FIELD(GuardRequestReply, ok),
+    LK_FIELD(GuardRequestReply, code),
 };
 inline constexpr Field exchange_reply[] = {
-    LK_FIELD(ExchangeReply, head),          LK_FIELD(ExchangeReply, expires_at_ms),
-    LK_FIELD(ExchangeReply, refresh_expires_at_ms), LK_FIELD(ExchangeReply, access_token),
-    LK_FIELD(ExchangeReply, refresh_token), LK_FIELD(ExchangeReply, scope),
+    LK_FIELD(ExchangeReply, head),
+    LK_FIELD(ExchangeReply, expires_at_ms),
+    LK_FIELD(ExchangeReply, refresh_expires_at_ms),
+    LK_FIELD(ExchangeReply, access_token),
+    LK_FIELD(ExchangeReply, refresh_token),
+    LK_FIELD(ExchangeReply, scope),
     LK_FIELD(ExchangeReply, has_scope),
 };
 inline constexpr Field account_reply[] = {
-    LK_FIELD(AccountReply, head), LK_FIELD(AccountReply, id), LK_FIELD(AccountReply, label),
+    LK_FIELD(AccountReply, head),
+    LK_FIELD(AccountReply, id),
+    LK_FIELD(AccountReply, label),
 };
 inline constexpr Field disconnect_reply[] = {
-    LK_FIELD(DisconnectReply, head), LK_FIELD(DisconnectReply, revoked),
-    LK_FIELD(DisconnectReply, deleted), LK_FIELD(DisconnectReply, reason),
+    LK_FIELD(DisconnectReply, head),
+    LK_FIELD(DisconnectReply, revoked),
+    LK_FIELD(DisconnectReply, deleted),
+    LK_FIELD(DisconnectReply, reason),
 };
 inline constexpr Field config_reply[] = {
-    LK_FIELD(ConfigReply, head),           LK_FIELD(ConfigReply, variable),
-    LK_FIELD(ConfigReply, base_url),       LK_FIELD(ConfigReply, keys),
-    LK_FIELD(ConfigReply, principal_keys), LK_FIELD(ConfigReply, providers),
-    LK_FIELD(ConfigReply, dev),            LK_FIELD(ConfigReply, connect_enabled),
+    LK_FIELD(ConfigReply, head),
+    LK_FIELD(ConfigReply, variable),
+    LK_FIELD(ConfigReply, base_url),
+    LK_FIELD(ConfigReply, keys),
+    LK_FIELD(ConfigReply, principal_keys),
+    LK_FIELD(ConfigReply, providers),
+    LK_FIELD(ConfigReply, dev),
+    LK_FIELD(ConfigReply, connect_enabled),
     LK_FIELD(ConfigReply, cause),
 };
 
@@ -384,13 +399,14 @@ inline constexpr Layout layouts[] = {
 };
 
 template <class... T>
-inline constexpr bool all_plain = ((std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> &&
-                                    sizeof(T) % alignof(T) == 0) && ...);
-static_assert(all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest,
-                        PrincipalIssueRequest, GuardRequestRequest, BytesReply, FlagReply,
-                        StateIssueReply, StateReply, CallbackPlanReply, PrincipalReply,
-                        ScopeTargetReply, GuardRequestReply, ExchangeReply, AccountReply,
-                        DisconnectReply, ConfigReply>);
+inline constexpr bool all_plain = ((std::is_trivially_copyable_v<T> &&
+                                    std::is_standard_layout_v<T> && sizeof(T) % alignof(T) == 0) &&
+                                   ...);
+static_assert(
+    all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest, PrincipalIssueRequest,
+              GuardRequestRequest, BytesReply, FlagReply, StateIssueReply, StateReply,
+              CallbackPlanReply, PrincipalReply, ScopeTargetReply, GuardRequestReply, ExchangeReply,
+              AccountReply, DisconnectReply, ConfigReply>);
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(StateReply) <= data_at - reply_at);
 
 /// FNV-1a over every name, type, offset and size: module and glue must agree on it at load.

@@ -18,7 +18,8 @@ alignas(8) inline constinit std::uint8_t arena[arena_size]{};
   return at <= arena_size && len <= arena_size - at;
 }
 
-/// Bytes that a caller passed; absent ones are empty. Anything outside the arena makes `good` false.
+/// Bytes that a caller passed; absent ones are empty. Anything outside the arena makes `good`
+/// false.
 class Inputs {
 public:
   [[nodiscard]] [[gnu::noinline]] MutBytes bytes(std::uint32_t at, std::uint32_t len) noexcept {

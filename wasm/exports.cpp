@@ -58,14 +58,24 @@ void put_text(Writer& list, std::string_view text) noexcept {
 }
 
 void put_provider(Writer& list, const config::Provider& p) noexcept {
-  const auto digit = [](auto value) noexcept { return static_cast<char>('0' + static_cast<int>(value)); };
+  const auto digit = [](auto value) noexcept {
+    return static_cast<char>('0' + static_cast<int>(value));
+  };
   const char flags[] = {digit(p.scope_separator), digit(p.auth_style), digit(p.response_mode),
                         digit(p.pkce), digit(p.iss_required)};
-  const std::string_view fields[] = {
-      p.name,           p.profile,           p.title,          p.client_id,
-      p.authorization_url, p.token_url,      p.revocation_url, p.user_info_url,
-      p.scopes,         p.as_issuer,         p.client_secret.view(), p.webhook_secret.view(),
-      {flags, sizeof flags}};
+  const std::string_view fields[] = {p.name,
+                                     p.profile,
+                                     p.title,
+                                     p.client_id,
+                                     p.authorization_url,
+                                     p.token_url,
+                                     p.revocation_url,
+                                     p.user_info_url,
+                                     p.scopes,
+                                     p.as_issuer,
+                                     p.client_secret.view(),
+                                     p.webhook_secret.view(),
+                                     {flags, sizeof flags}};
   static_assert(std::size(fields) == provider_fields);
   for (const std::string_view field : fields) put_text(list, field);
 }
@@ -431,8 +441,7 @@ LK_EXPORT(lk_guard_outbound)
 
 LK_EXPORT(lk_exchange_read)
 (std::uint32_t status, std::uint32_t type, std::uint32_t type_len, std::uint32_t body,
- std::uint32_t body_len, std::uint32_t profile, std::uint32_t profile_len,
- double now_ms) noexcept {
+ std::uint32_t body_len, std::uint32_t profile, std::uint32_t profile_len, double now_ms) noexcept {
   return call<49'152>([=]() noexcept {
     Inputs inputs;
     const auto content_type = inputs.text(type, type_len);
@@ -548,7 +557,8 @@ LK_EXPORT(lk_config_check)
     const auto providers = static_cast<std::uint16_t>(config.provider_count);
     result.put(static_cast<std::uint8_t>(providers));
     result.put(std::uint8_t{0});
-    for (std::size_t i = 0; i < config.provider_count; ++i) put_provider(result, config.providers[i]);
+    for (std::size_t i = 0; i < config.provider_count; ++i)
+      put_provider(result, config.providers[i]);
     out.providers = slice_of(result.written().subspan(before));
     const std::size_t base = result.size();
     result.put(config.base_url);

@@ -21,7 +21,8 @@ namespace latchkey::abi {
   std::size_t end = 0;
   for (const std::string_view text : {s.kid, s.issuer, s.audience, s.flow, s.provider, s.subject,
                                       s.owner_id, s.app, s.return_to, s.nonce}) {
-    if (!text.empty()) end = std::max<std::size_t>(end, static_cast<std::size_t>(text.data() - base) + text.size());
+    if (!text.empty())
+      end = std::max<std::size_t>(end, static_cast<std::size_t>(text.data() - base) + text.size());
   }
   const Bytes all = scratch.first(end);
 
@@ -84,8 +85,7 @@ template <class Key> Errc verify_state() noexcept {
   VerifyArguments arguments;
   const Errc read = read_arguments(in, inputs, arguments);
   if (read != Errc::ok) return fail(read);
-  const auto verified =
-      state::verify(keys, arguments.token, arguments.expected, arguments.scratch);
+  const auto verified = state::verify(keys, arguments.token, arguments.expected, arguments.scratch);
   return verified ? reply_state(*verified, arguments.scratch) : fail(verified.error());
 }
 

@@ -42,7 +42,11 @@ LK_EXPORT(lk_state_peek)
     const auto scratch = inputs.free_from(free);
     if (!inputs.good()) return fail(Errc::slice_invalid);
     const auto peeked = state::peek(text, scratch);
-    return peeked ? reply_state(*peeked, scratch) : fail(peeked.error());
+    if (!peeked) return fail(peeked.error());
+    const Errc code = reply_state(*peeked, scratch);
+    // The last text is not the end of the payload: all of it goes.
+    reply(ReplyHead{arena_size, 0});
+    return code;
   });
 }
 
@@ -55,6 +59,7 @@ LK_EXPORT(lk_return_to)
     const auto within = inputs.text(base, base_len);
     const auto space = inputs.free_from(free);
     if (!inputs.good()) return fail(Errc::slice_invalid);
+    if (space.size() < max_return_to) return fail(Errc::output_too_small);
     const auto normal = return_to(path, within, space);
     if (!normal) return fail(normal.error(), normal.at());
     return reply_bytes(bytes_of(*normal), end_of(bytes_of(*normal)));

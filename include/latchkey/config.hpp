@@ -13,7 +13,7 @@ namespace latchkey::config {
 inline constexpr std::size_t max_providers = 32;
 inline constexpr std::size_t max_name = 32;
 inline constexpr std::size_t max_scopes = 64;
-inline constexpr std::size_t max_providers_text = 32'768;
+inline constexpr std::size_t max_providers_text = 16'384;
 /// Room for the values of `LATCHKEY_PROVIDERS`.
 inline constexpr std::size_t max_nodes = 1024;
 /// The redirect URI `<base>/callback/<name>` has to fit into a state's claim of 255 bytes.

@@ -22,7 +22,8 @@ template <class T> void wipe_object(T& object) noexcept {
   wipe({reinterpret_cast<std::uint8_t*>(&object), sizeof object});
 }
 
-/// Compares without a data-dependent branch; different lengths are unequal at once (they are public).
+/// Compares without a data-dependent branch; different lengths are unequal at once (they are
+/// public).
 [[nodiscard]] bool equal(Bytes a, Bytes b) noexcept;
 
 /// SHA-256 (FIPS 180-4) of the concatenation of two pieces.
@@ -41,13 +42,14 @@ struct MacKey {
 /// HMAC-SHA-256 of the concatenation of up to three pieces.
 [[nodiscard]] Tag mac(const MacKey& key, Bytes a, Bytes b = {}, Bytes c = {}) noexcept;
 
-/// A MAC as far as the first 64 bytes of its message: where many messages begin alike, that block is
-/// paid once.
+/// A MAC as far as the first 64 bytes of its message: where many messages begin alike, that block
+/// is paid once.
 struct MacPrefix {
   std::array<std::uint32_t, 8> inner{};
 };
 
-[[nodiscard]] MacPrefix mac_prefix(const MacKey& key, std::span<const std::uint8_t, 64> block) noexcept;
+[[nodiscard]] MacPrefix mac_prefix(const MacKey& key,
+                                   std::span<const std::uint8_t, 64> block) noexcept;
 
 /// HMAC-SHA-256 of the prefix's 64 bytes followed by `rest`.
 [[nodiscard]] Tag mac(const MacKey& key, const MacPrefix& prefix, Bytes rest) noexcept;
@@ -77,7 +79,8 @@ inline constexpr std::size_t aead_tag_size = 16;
 void aead_seal(const Secret32& key, Bytes nonce, Bytes associated, Bytes plain,
                MutBytes out) noexcept;
 
-/// Opens; false, and nothing in `out`, when anything differs. `out` takes exactly sealed - 16 bytes.
+/// Opens; false, and nothing in `out`, when anything differs. `out` takes exactly sealed - 16
+/// bytes.
 [[nodiscard]] bool aead_open(const Secret32& key, Bytes nonce, Bytes associated, Bytes sealed,
                              MutBytes out) noexcept;
 

@@ -121,7 +121,8 @@ enum class PublicCode : std::uint8_t {
 [[nodiscard]] std::string_view to_string(Errc code) noexcept;
 [[nodiscard]] std::string_view to_string(PublicCode code) noexcept;
 
-/// Returns the one sentence that explains a code to a developer; empty for a number that is no code.
+/// Returns the one sentence that explains a code to a developer; empty for a number that is no
+/// code.
 [[nodiscard]] std::string_view meaning(Errc code) noexcept;
 
 /// Maps a reason to what may be told outside. Total; `ok` alone maps to `none`.

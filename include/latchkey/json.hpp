@@ -1,7 +1,7 @@
 /// Strict JSON: RapidJSON's SAX reader filling a fixed array of nodes, and text writing.
 ///
-/// The one spelling that makes up nearly all of our traffic, a flat object without blanks and escapes,
-/// is read directly; everything else, and everything doubtful, goes to the general reader.
+/// The one spelling that makes up nearly all of our traffic, a flat object without blanks and
+/// escapes, is read directly; everything else, and everything doubtful, goes to the general reader.
 ///
 /// Refused beyond RFC 8259: invalid UTF-8, lone surrogates, duplicate member names, a byte order
 /// mark, more than `max_depth` levels, more nodes than the caller gives room for.
@@ -56,7 +56,7 @@ private:
 /// Parses one JSON text in place: `json` is overwritten by the unescaped strings that the nodes
 /// point into, and must outlive them.
 ///
-/// @return the root value, or `utf8_invalid`, `json_invalid` (both with position).
+/// @return the root value, or `utf8_invalid`, `json_invalid` (with position).
 [[nodiscard]] Result<Value> parse(MutBytes json, std::span<Node> nodes) noexcept;
 
 /// Writes a JSON string with its quotation marks; `text` must be UTF-8.

@@ -1,8 +1,8 @@
 /// Compact JWS (RFC 7515) with one exact header: `{ alg, kid, typ }`.
 ///
-/// The algorithm belongs to the key: the header only names which key, and a header whose `alg` is not
-/// that key's algorithm names no key at all. `crit`, `b64`, embedded keys and every other member are
-/// refused. The payload is not looked at before the signature has been checked.
+/// The algorithm belongs to the key: the header only names which key, and a header whose `alg` is
+/// not that key's algorithm names no key at all. `crit`, `b64`, embedded keys and every other
+/// member are refused. The payload is not looked at before the signature has been checked.
 #pragma once
 
 #include "latchkey/keys.hpp"

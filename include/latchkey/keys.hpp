@@ -1,7 +1,7 @@
 /// The key ring: from one configured text to every subkey the engines use.
 ///
-/// Each 32-byte key is only ever input to HKDF-SHA-256 (RFC 5869, no salt); each purpose has its own
-/// `info`, so that nothing made for one purpose verifies for another. The first key makes, all
+/// Each 32-byte key is only ever input to HKDF-SHA-256 (RFC 5869, no salt); each purpose has its
+/// own `info`, so that nothing made for one purpose verifies for another. The first key makes, all
 /// verify: put a new key in front, remove the old one when its longest-lived product has died.
 #pragma once
 
@@ -26,8 +26,8 @@ inline constexpr std::string_view info_seal = "latchkey/1/seal";
 inline constexpr std::string_view info_capability = "latchkey/1/capability";
 inline constexpr std::string_view info_principal = "latchkey/1/principal/HS256";
 
-/// The header of a key's HS256 state tokens in the one spelling that we write, encoded, and their MAC
-/// as far as its first block. Nearly every token begins like this.
+/// The header of a key's HS256 state tokens in the one spelling that we write, encoded, and their
+/// MAC as far as its first block. Nearly every token begins like this.
 struct StateHeader {
   SmallText<112> text;
   crypto::MacPrefix mac;
@@ -73,7 +73,8 @@ using PublicKeys = std::span<const PublicKey>;
 [[nodiscard]] Result<std::size_t> parse(std::string_view text, std::span<Key> out) noexcept;
 
 /// Writes a JWS header, encoded: `{"alg":...,"kid":...,"typ":...}`. No text needs escaping.
-void put_header(Writer& out, std::string_view alg, std::string_view kid, std::string_view typ) noexcept;
+void put_header(Writer& out, std::string_view alg, std::string_view kid,
+                std::string_view typ) noexcept;
 
 /// Writes the JWK Set (RFC 7517, RFC 8037) of a ring: one Ed25519 key per entry.
 void put_jwks(Ring ring, Writer& out) noexcept;

@@ -39,8 +39,8 @@ struct Principal {
 
 /// Verifies an assertion.
 ///
-/// Checks, in this order: presence, form, key and signature; then claims, issue time (at most 60 s in
-/// the future), life (at most 300 s), expiry.
+/// Checks, in this order: presence, form, key and signature; then claims, issue time (at most 60 s
+/// in the future), life (at most 300 s), expiry.
 ///
 /// @param scratch  at least 3,072 bytes; holds what the result points into.
 /// @return the principal, or `principal_missing`, `principal_invalid`, `principal_expired`.

@@ -24,8 +24,8 @@ using jws::Alg;
 
 enum class OwnerKind : std::uint8_t { user = 1, org = 2 };
 
-/// What a state says. Texts are 1..255 bytes of UTF-8 without control characters; `app`, `return_to`
-/// and `binding` may be empty, which means absent.
+/// What a state says. Texts are 1..255 bytes of UTF-8 without control characters, `return_to` is
+/// what `is_return_to` accepts; `app`, `return_to` and `binding` may be empty, which means absent.
 struct Claims {
   Alg alg{Alg::hs256};
   OwnerKind owner_kind{OwnerKind::user};
@@ -96,15 +96,15 @@ struct State {
   std::string_view return_to;
   std::string_view nonce;
   std::string_view rfp;
-  UnixMillis issued_at;
-  UnixMillis expires_at;
+  UnixMillis issued_at{-1};
+  UnixMillis expires_at{-1};
 };
 
 /// Verifies a state token.
 ///
 /// Checks, in this order: presence, length, form and header, key, signature; then payload, issue
-/// time, expiry, issuer, audience, flow, provider, subject, browser binding. Nothing of the payload is
-/// read before the signature is good.
+/// time, expiry, issuer, audience, flow, provider, subject, browser binding. Nothing of the payload
+/// is read before the signature is good.
 ///
 /// @param token     the `state` parameter as received.
 /// @param expected  what the verifier knows; see `Expected`.
@@ -123,7 +123,8 @@ struct State {
 
 /// Reads what a token says without checking any of it, for routing to the one that verifies.
 ///
-/// @return the claims that are there and have the right type, or `state_malformed`.
+/// @return the claims that are there and have the right type, absent ones empty and absent times
+///         negative, or `state_malformed`.
 [[nodiscard]] Result<State> peek(std::string_view token, MutBytes scratch) noexcept;
 
 /// Derives the PKCE verifier of a state: HMAC over its nonce, so nothing is stored at the start.

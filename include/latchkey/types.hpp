@@ -41,7 +41,8 @@ struct UnixMillis {
 
   /// Takes a number from the boundary.
   ///
-  /// @return the moment, or `time_invalid` for NaN, infinities, fractions and anything out of range.
+  /// @return the moment, or `time_invalid` for NaN, infinities, fractions and anything out of
+  /// range.
   [[nodiscard]] static constexpr Result<UnixMillis> from_f64(double ms) noexcept {
     if (!(ms >= 0 && ms <= static_cast<double>(max))) return Errc::time_invalid;
     const auto whole = static_cast<std::int64_t>(ms);

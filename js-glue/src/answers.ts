@@ -1,5 +1,5 @@
 import { LatchkeyError } from './errors.ts'
-import { type Module, place } from './module.ts'
+import { type Module, numberOf, place } from './module.ts'
 import type { Account, DisconnectResult, HttpAnswer, RevocationAnswer, TokenSet } from './types.ts'
 
 const maxBody = 64_000
@@ -62,10 +62,13 @@ export function readAccount(module: Module, answer: HttpAnswer, { profile }: { p
 
 export function decideDisconnect(module: Module, answer: RevocationAnswer): DisconnectResult {
   const reply = 'DisconnectReply'
-  const none: HttpAnswer = { status: 0, contentType: '', body: new Uint8Array(0) }
+  const body = new Uint8Array(0)
+  const none: HttpAnswer = { status: 0, contentType: '', body }
   try {
-    const args = putAnswer(module, answer.kind === 'status' ? answer : none)
-    module.call('lk_disconnect_decide', revocationKinds[answer.kind] ?? 0, ...args)
+    const given = answer.kind === 'status' ? answer : none
+    // A body beyond the limit says nothing; the status still does.
+    const args = putAnswer(module, given.body.length > maxBody ? { ...given, body } : given)
+    module.call('lk_disconnect_decide', numberOf(revocationKinds, answer.kind), ...args)
     const reason = disconnectReasons[module.u8[place(reply, 'reason')]!]
     return {
       revoked: module.u8[place(reply, 'revoked')] === 1,

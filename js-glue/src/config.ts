@@ -6,18 +6,28 @@ import type { Config, KeyRing, ProviderSettings } from './types.ts'
 const reply = 'ConfigReply'
 const providerFields = 13
 // Only these cross: an environment holds much that is none of the module's business.
-const known = /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|[A-Z0-9_]+_(?:CLIENT|WEBHOOK)_SECRET)$/
+const known =
+  /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|[A-Z0-9_]+_(?:CLIENT|WEBHOOK)_SECRET)$/
+
+const own = /^(?:LATCHKEY_|PUBLIC_BASE_URL$|ENABLE_CONNECT$)/
+const maxValue = 32_768
 
 const separators = { 1: ' ', 2: ',' } as const
 const authStyles = { 1: 'basic', 2: 'body' } as const
 const responseModes = { 1: 'query', 2: 'form_post' } as const
 
 export function checkConfig(module: Module, vars: Readonly<Record<string, string | undefined>>): Config {
-  const entries = Object.entries(vars).filter(
-    (entry): entry is [string, string] => typeof entry[1] === 'string' && known.test(entry[0]),
-  )
+  const entries: string[] = []
+  for (const [name, value] of Object.entries(vars) as [string, unknown][]) {
+    if (value === undefined || !known.test(name)) continue
+    if (typeof value === 'string' && value.length <= maxValue && value.isWellFormed()) {
+      entries.push(name, value)
+    } else if (typeof value === 'string' || own.test(name)) {
+      throw new LatchkeyError('config_invalid', name)
+    }
+  }
   try {
-    const { at, length } = module.putList(entries.flat())
+    const { at, length } = module.putList(entries)
     try {
       module.call('lk_config_check', at, length, module.free)
     } catch (error) {

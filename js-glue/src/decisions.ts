@@ -1,6 +1,6 @@
 import { LatchkeyError, errorCode, errorNumber, publicCodeName } from './errors.ts'
 import { ringBytes } from './keys.ts'
-import { type Module, place } from './module.ts'
+import { type Module, numberOf, place } from './module.ts'
 import type {
   CallbackInput,
   CallbackPlan,
@@ -27,6 +27,7 @@ const mediaTypes = { 'application/json': 1, 'application/x-www-form-urlencoded':
 const actionExchange = 1
 
 export function returnTo(module: Module, text: string, base = ''): string | null {
+  if (typeof text !== 'string') return null
   try {
     const at = module.free
     const length = module.putText(text)
@@ -42,19 +43,28 @@ export function returnTo(module: Module, text: string, base = ''): string | null
   }
 }
 
+// A form may hold a file.
+function isTextPair(pair: unknown): boolean {
+  return (
+    Array.isArray(pair) && pair.length === 2 && typeof pair[0] === 'string' && typeof pair[1] === 'string'
+  )
+}
+
 export function planCallback(module: Module, { params, state, session }: CallbackInput): CallbackPlan {
   const verified = typeof state === 'string' ? undefined : state
   const pairs = typeof params === 'string' ? [...new URLSearchParams(params)] : [...params]
+  const malformed = { action: 'redirect', reason: 'callback_malformed', publicCode: 'invalid_state' } as const
+  if (!pairs.every(isTextPair)) return malformed
   const request = 'CallbackPlanRequest'
   try {
-    module.f64[place(request, 'expires_at_ms') >>> 3] = verified?.expiresAt ?? 0
+    module.putTime(place(request, 'expires_at_ms') >>> 3, verified?.expiresAt ?? 0)
     let list: { at: number; length: number }
     try {
       list = module.putList(pairs.flat())
     } catch (error) {
       // Too large for the arena is too large for a callback.
       if (!(error instanceof LatchkeyError)) throw error
-      return { action: 'redirect', reason: 'callback_malformed', publicCode: 'invalid_state' }
+      return malformed
     }
     module.u8[list.at] = pairs.length & 0xff
     module.u8[list.at + 1] = pairs.length >>> 8
@@ -65,7 +75,7 @@ export function planCallback(module: Module, { params, state, session }: Callbac
     module.sliceText(place(request, 'session_subject'), session.subject)
     module.sliceText(place(request, 'as_issuer'), session.asIssuer)
     module.u8[place(request, 'state_error')] = typeof state === 'string' ? errorNumber(state) : 0
-    module.u8[place(request, 'iss_required')] = session.issRequired === true ? 1 : 0
+    module.u8[place(request, 'iss_required')] = session.issRequired ? 1 : 0
     module.call('lk_callback_plan')
 
     const back =
@@ -116,6 +126,7 @@ export function seal(
 
 export function open(module: Module, ring: KeyRing, text: string, context: readonly string[]): Uint8Array {
   const keys = ringBytes(ring)
+  if (typeof text !== 'string') throw new LatchkeyError('seal_invalid')
   try {
     const keysAt = module.putBytes(keys)
     const textAt = module.free
@@ -139,15 +150,15 @@ export function issuePrincipal(
   const keys = ringBytes(ring)
   const request = 'PrincipalIssueRequest'
   try {
-    module.f64[place(request, 'now_ms') >>> 3] = now
-    module.f64[place(request, 'ttl_ms') >>> 3] = ttlMs
+    module.putTime(place(request, 'now_ms') >>> 3, now)
+    module.putTime(place(request, 'ttl_ms') >>> 3, ttlMs)
     module.sliceBytes(place(request, 'ring'), keys)
     module.sliceText(place(request, 'subject'), principal.subject)
     module.sliceText(place(request, 'org'), principal.org)
     module.sliceText(place(request, 'role'), principal.role)
     module.sliceText(place(request, 'device'), principal.device)
     module.u32[place(request, 'free') >>> 2] = module.free
-    module.u8[place(request, 'kind')] = kindNumbers[principal.kind] ?? 0
+    module.u8[place(request, 'kind')] = numberOf(kindNumbers, principal.kind)
     module.call('lk_principal_issue')
     return module.replyText()
   } finally {
@@ -162,7 +173,8 @@ export function verifyPrincipal(
   { now }: { now: number },
 ): Principal {
   const keys = ringBytes(ring)
-  if (typeof token !== 'string' || token === '') throw new LatchkeyError('principal_missing')
+  if (token === undefined || token === null || token === '') throw new LatchkeyError('principal_missing')
+  if (typeof token !== 'string') throw new LatchkeyError('principal_invalid')
   if (token.length > 4096) throw new LatchkeyError('principal_invalid')
   const reply = 'PrincipalReply'
   try {
@@ -195,15 +207,23 @@ export function writeTarget(module: Module, facts: ScopeFacts): WriteTarget {
   return askTarget(module, 'lk_scope_write_target', facts)
 }
 
-export function connectTarget(module: Module, facts: ScopeFacts & { requested: 'user' | 'org' }): WriteTarget {
-  return askTarget(module, 'lk_scope_connect_target', facts, scopeNumbers[facts.requested] ?? 0)
+export function connectTarget(
+  module: Module,
+  facts: ScopeFacts & { requested: 'user' | 'org' },
+): WriteTarget {
+  return askTarget(module, 'lk_scope_connect_target', facts, numberOf(scopeNumbers, facts.requested))
 }
 
-function askTarget(module: Module, name: string, facts: ScopeFacts, ...requested: number[]): WriteTarget {
+function askTarget(
+  module: Module,
+  name: string,
+  { subject, org = '', role = '' }: ScopeFacts,
+  ...requested: number[]
+): WriteTarget {
   const reply = 'ScopeTargetReply'
   try {
     const slices: number[] = []
-    for (const text of [facts.subject, facts.org ?? '', facts.role ?? '']) {
+    for (const text of [subject, org, role]) {
       const at = module.free
       const length = text === '' ? 0 : module.putText(text)
       slices.push(length === 0 ? 0 : at, length)
@@ -220,6 +240,7 @@ function askTarget(module: Module, name: string, facts: ScopeFacts, ...requested
 }
 
 export function isLoopbackHost(module: Module, host: string): boolean {
+  if (typeof host !== 'string') return false
   return askFlag(module, () => {
     const at = module.free
     const length = host === '' ? 0 : module.putText(host)
@@ -230,15 +251,25 @@ export function isLoopbackHost(module: Module, host: string): boolean {
 export function mayGoTo(
   module: Module,
   url: string,
-  { dev, from = '', hop = 0 }: { dev: boolean; from?: string; hop?: number },
+  { dev, from, hop = 0 }: { dev: boolean; from?: string; hop?: number },
 ): boolean {
+  // Nowhere is not the absence of a hop before.
+  if (typeof url !== 'string' || from === '') return false
   return askFlag(module, () => {
     const at = module.free
     const length = url === '' ? 0 : module.putText(url)
     const fromAt = module.free
-    const fromLength = from === '' ? 0 : module.putText(from)
+    const fromLength = from === undefined ? 0 : module.putText(from)
     const begin = fromLength === 0 ? 0 : fromAt
-    module.call('lk_guard_outbound', length === 0 ? 0 : at, length, begin, fromLength, hop, dev ? 1 : 0)
+    module.call(
+      'lk_guard_outbound',
+      length === 0 ? 0 : at,
+      length,
+      begin,
+      fromLength,
+      hop,
+      dev === true ? 1 : 0,
+    )
   })
 }
 
@@ -265,7 +296,7 @@ export function guardRequest(module: Module, facts: RequestFacts): RequestVerdic
     module.sliceText(place(request, 'sec_fetch_site'), facts.secFetchSite)
     module.sliceText(place(request, 'content_type'), facts.contentType)
     module.sliceText(place(request, 'own_origin'), facts.ownOrigin)
-    module.u8[place(request, 'media_type')] = mediaTypes[facts.mediaType] ?? 0
+    module.u8[place(request, 'media_type')] = numberOf(mediaTypes, facts.mediaType)
     module.u8[place(request, 'proxied')] = facts.proxied ? 1 : 0
     module.call('lk_guard_request')
     if (module.u8[place(reply, 'ok')] === 1) return { ok: true }

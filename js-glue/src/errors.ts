@@ -34,7 +34,8 @@ export class LatchkeyError extends Error {
 
 /** Maps a reason to what may be told outside. Total. */
 export function publicCode(code: ErrorCode): PublicCode {
-  return (details.get(code)?.public ?? 'misconfigured') as PublicCode
+  const known = details.get(code)?.public ?? 'none'
+  return known === 'none' ? 'misconfigured' : known
 }
 
 /** @internal The name of a code that the module returned. */
@@ -54,6 +55,6 @@ export function publicCodeName(number: number): PublicCode {
 /** @internal The number of a code, for handing it back to the module; 0 is `ok`. */
 export function errorNumber(code: ErrorCode | 'ok'): number {
   const known = details.get(code)
-  if (known === undefined) throw new RangeError('no such error code')
+  if (known === undefined) throw new TypeError('latchkey: no such error code')
   return known.number
 }

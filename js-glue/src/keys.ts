@@ -22,25 +22,25 @@ export function ringBytes(ring: KeyRing): Uint8Array {
   return bytes
 }
 
-const parsedJwks = new WeakMap<object, Uint8Array>()
+const parsedJwks = new WeakMap<object, { readonly json: string; readonly bytes: Uint8Array }>()
 
-/** The usable public keys of a JWK Set, parsed once per object. */
+/** The usable public keys of a JWK Set, parsed once per object as long as it says the same. */
 export function publicKeyBytes(module: Module, jwks: Jwks): Uint8Array {
   if (typeof jwks !== 'object' || jwks === null) throw new LatchkeyError('jwks_invalid')
-  const known = parsedJwks.get(jwks)
-  if (known !== undefined) return known
-  let json: string | undefined
+  let json: string
   try {
-    json = JSON.stringify(jwks)
+    json = JSON.stringify(jwks) ?? ''
   } catch {
     throw new LatchkeyError('jwks_invalid')
   }
+  const known = parsedJwks.get(jwks)
+  if (known?.json === json) return known.bytes
   try {
     const at = module.free
-    const length = module.putText(json ?? '')
+    const length = module.putText(json)
     module.call('lk_keys_parse_jwks', at, length, module.free)
     const bytes = module.replyBytes()
-    parsedJwks.set(jwks, bytes)
+    parsedJwks.set(jwks, { json, bytes })
     return bytes
   } finally {
     module.wipe()
@@ -80,4 +80,3 @@ export function publicJwks(module: Module, ring: KeyRing): Jwks {
     module.wipe()
   }
 }
-

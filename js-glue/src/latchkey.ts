@@ -16,7 +16,7 @@ import {
 } from './decisions.ts'
 import { generateKey, parseKeys, publicJwks } from './keys.ts'
 import { Module } from './module.ts'
-import { codeVerifier, issueState, peekState, verifyState } from './state.ts'
+import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
 import type { Latchkey, Verifier } from './types.ts'
 
 /** Makes the whole engine of a compiled edge module. */
@@ -31,7 +31,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     },
     state: {
       issue: (ring, claims, context) => issueState(m, ring, claims, context),
-      verify: (keys, token, expected) => verifyState(m, keys, token, expected),
+      verify: (keys, token, expected) => verifyWholeState(m, keys, token, expected),
       peek: (token) => peekState(m, token),
       codeVerifier: (ring, state) => codeVerifier(m, ring, state),
     },

@@ -1,5 +1,5 @@
 import { abi } from './abi.gen.ts'
-import { errorCode, LatchkeyError } from './errors.ts'
+import { type ErrorCode, errorCode, LatchkeyError } from './errors.ts'
 
 type Export = (...args: number[]) => number
 type LayoutName = keyof typeof abi.layouts
@@ -19,6 +19,15 @@ const flagAt = place('FlagReply', 'flag')
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const nothing = new Uint8Array(0)
+
+/** The number of one of several names; 0 for anything else. */
+export function numberOf(numbers: Readonly<Record<string, number>>, name: unknown): number {
+  return typeof name === 'string' && Object.hasOwn(numbers, name) ? numbers[name]! : 0
+}
+
+function checkText(text: unknown): void {
+  if (typeof text !== 'string') throw new TypeError('latchkey: expected a string')
+}
 
 /** One instance of a module with its arena, and everything that crosses into it and out again. */
 export class Module {
@@ -61,12 +70,28 @@ export class Module {
     const at = this.#free
     const end = at + length
     // Room for the module's own work must stay; what does not fit is too large for any operation.
-    if (end > abi.arena.size - 4096) throw new LatchkeyError('output_too_small')
+    if (end > abi.arena.size - 4096) this.#refuse('output_too_small')
     this.#free = (end + 7) & ~7
     return at
   }
 
+  /** Gives up on an input; any part of it may lie anywhere behind what has been claimed. */
+  #refuse(code: ErrorCode): never {
+    this.#free = abi.arena.size
+    throw new LatchkeyError(code)
+  }
+
+  putTime(at: number, ms: number): void {
+    // Text and the like would become some number.
+    if (typeof ms !== 'number') throw new LatchkeyError('time_invalid')
+    this.f64[at] = ms
+  }
+
   putBytes(bytes: Uint8Array): number {
+    // Text, numbers and wider elements would become other bytes, most of them zeros.
+    if (!ArrayBuffer.isView(bytes) || bytes.BYTES_PER_ELEMENT !== 1) {
+      throw new TypeError('latchkey: expected a Uint8Array')
+    }
     const at = this.claim(bytes.length)
     this.u8.set(bytes, at)
     return at
@@ -74,11 +99,12 @@ export class Module {
 
   /** Puts text and returns its length in bytes; the place is the `free` of before. */
   putText(text: string): number {
+    checkText(text)
     // A lone surrogate would become U+FFFD, and two different texts one and the same.
-    if (!text.isWellFormed()) throw new LatchkeyError('utf8_invalid')
+    if (!text.isWellFormed()) this.#refuse('utf8_invalid')
     const room = this.u8.subarray(this.#free, abi.arena.size - 4096)
     const { read, written } = encoder.encodeInto(text, room)
-    if (read !== text.length) throw new LatchkeyError('output_too_small')
+    if (read !== text.length) this.#refuse('output_too_small')
     this.claim(written)
     return written
   }
@@ -87,12 +113,17 @@ export class Module {
    * Puts several texts at once, writing their slices (offset, length) from `slices` on. One encoding
    * call for all is what makes the common case, nothing but ASCII, cheap.
    */
-  putTexts(texts: readonly string[], joined: string, slices: number): void {
+  putTexts(texts: readonly string[], slices: number): void {
+    let joined = ''
+    for (let i = 0; i < texts.length; i++) {
+      checkText(texts[i])
+      joined += texts[i]!
+    }
     const begin = this.#free
     const { u32 } = this
     let word = slices >>> 2
-    const { written } = encoder.encodeInto(joined, this.u8.subarray(begin, abi.arena.size - 4096))
-    if (written === joined.length) {
+    const { read, written } = encoder.encodeInto(joined, this.u8.subarray(begin, abi.arena.size - 4096))
+    if (read === joined.length && written === read) {
       let at = begin
       for (let i = 0; i < texts.length; i++) {
         const { length } = texts[i]!
@@ -140,7 +171,7 @@ export class Module {
   }
 
   #u16(at: number, value: number): number {
-    if (value > 0xffff) throw new LatchkeyError('output_too_small')
+    if (value > 0xffff) this.#refuse('output_too_small')
     this.u8[at] = value & 0xff
     this.u8[at + 1] = value >>> 8
     return at + 2
@@ -148,12 +179,17 @@ export class Module {
 
   /** Runs an export; throws what it refused. The caller reads the reply and then calls `wipe`. */
   call(name: string, ...args: number[]): void {
+    for (let i = 0; i < args.length; i++) {
+      if (typeof args[i] !== 'number') throw new TypeError('latchkey: expected a number')
+    }
     let code: number
     try {
       code = this.#exports[name]!(...args)
     } catch (trap) {
-      // A broken contract inside. Whatever this instance holds is not to be trusted any more.
-      this.wipeAll()
+      // A broken contract inside. Nothing in this instance, its stack included, is to be trusted or to stay.
+      new Uint8Array(this.u8.buffer).fill(0)
+      this.#exports = {}
+      this.#free = abi.arena.data
       this.#instantiate()
       throw trap
     }
@@ -164,11 +200,6 @@ export class Module {
   wipe(): void {
     const used = this.u32[usedAt >>> 2]!
     this.u8.fill(0, 0, used > this.#free ? used : this.#free)
-    this.#free = abi.arena.data
-  }
-
-  wipeAll(): void {
-    this.u8.fill(0)
     this.#free = abi.arena.data
   }
 

@@ -1,8 +1,9 @@
 import { LatchkeyError } from './errors.ts'
 import { publicKeyBytes, Ring, ringBytes } from './keys.ts'
-import { type Module, place } from './module.ts'
+import { type Module, numberOf, place } from './module.ts'
 import {
   type Alg,
+  type Expected,
   type IssuedState,
   type Jwks,
   type KeyRing,
@@ -59,9 +60,8 @@ export function issueState(
   { now, entropy }: { now: number; entropy: Uint8Array },
 ): IssuedState {
   const bytes = ringBytes(ring)
-  const { issuer, audience, flow, provider, subject, owner, binding } = claims
-  const app = claims.app ?? ''
-  const returnTo = claims.returnTo ?? ''
+  const { issuer, audience, flow, provider, subject, owner, binding, app = '', returnTo = '' } = claims
+  const { alg = 'HS256', ttlMs = defaultTtlMs } = claims
   const texts = [issuer, audience, flow, provider, subject, owner?.id, app, returnTo]
   if (!texts.every((text) => typeof text === 'string')) throw new LatchkeyError('claim_invalid')
   // An empty optional claim is not an absent one.
@@ -70,20 +70,19 @@ export function issueState(
   }
   const { f64, u32, u8, u16 } = module
   try {
-    f64[issueNow] = now
-    f64[issueTtl] = claims.ttlMs ?? defaultTtlMs
+    module.putTime(issueNow, now)
+    module.putTime(issueTtl, ttlMs)
     module.sliceBytes(issueRing, bytes)
-    const joined = issuer + audience + flow + provider + subject + owner.id + app + returnTo
     try {
-      module.putTexts(texts as string[], joined, issueTexts)
+      module.putTexts(texts as string[], issueTexts)
     } catch (error) {
       throw error instanceof LatchkeyError ? new LatchkeyError('claim_invalid') : error
     }
     module.sliceBytes(issueBinding, binding)
     module.sliceBytes(issueEntropy, entropy)
     u32[issueFree] = module.free
-    u8[issueAlg] = algNumbers[claims.alg ?? 'HS256'] ?? 0
-    u8[issueOwnerKind] = ownerKindNumbers[owner.kind] ?? 0
+    u8[issueAlg] = numberOf(algNumbers, alg)
+    u8[issueOwnerKind] = numberOf(ownerKindNumbers, owner.kind)
     module.call('lk_state_issue')
     const text = module.text(issuedText)
     const end = u16[issuedTokenLength]!
@@ -98,6 +97,19 @@ export function issueState(
   }
 }
 
+/** As `verifyState`, on the way to an exchange: nothing is left out. */
+export function verifyWholeState(
+  module: Module,
+  keys: KeyRing | Jwks,
+  token: string,
+  expected: Expected,
+): State {
+  if ((expected.binding as unknown) === skipBinding) {
+    throw new TypeError('latchkey: skipBinding is for the verify-only module')
+  }
+  return verifyState(module, keys, token, expected)
+}
+
 export function verifyState(
   module: Module,
   keys: KeyRing | Jwks,
@@ -109,23 +121,22 @@ export function verifyState(
   if (token.length > 4096) throw new LatchkeyError('state_too_long')
   const ring = Ring.bytesOf(keys)
   const keyBytes = ring ?? publicKeyBytes(module, keys as Jwks)
-  const { issuer, audience, binding } = expected
-  const flow = expected.flow ?? ''
-  const provider = expected.provider ?? ''
-  const subject = expected.subject ?? ''
-  const { f64, u32, u8 } = module
+  // Something empty to compare with would count as nothing to compare with.
+  if (expected.flow === '') throw new LatchkeyError('flow_mismatch')
+  if (expected.provider === '') throw new LatchkeyError('provider_mismatch')
+  if (expected.subject === '') throw new LatchkeyError('subject_mismatch')
+  const { now, issuer, audience, flow = '', provider = '', subject = '', binding } = expected
+  const { skewMs = defaultSkewMs } = expected
+  const { u32, u8 } = module
   try {
-    f64[verifyNow] = expected.now
-    f64[verifySkew] = expected.skewMs ?? defaultSkewMs
+    module.putTime(verifyNow, now)
+    module.putTime(verifySkew, skewMs)
     module.sliceBytes(verifyKeys, keyBytes)
-    module.putTexts(
-      [token, issuer, audience, flow, provider, subject],
-      token + issuer + audience + flow + provider + subject,
-      verifyTexts,
-    )
+    module.putTexts([token, issuer, audience, flow, provider, subject], verifyTexts)
     if (binding === skipBinding) {
       u8[verifyBindingMode] = bindingUnchecked
     } else {
+      if (binding?.length === 0) throw new LatchkeyError('binding_mismatch')
       u8[verifyBindingMode] = 0
       module.sliceBytes(verifyBinding, binding)
     }
@@ -143,8 +154,9 @@ export function peekState(module: Module, token: string): UnverifiedState {
     const at = module.free
     const length = module.putText(token)
     module.call('lk_state_peek', at, length, module.free)
-    const { alg: _, ...claims } = readState(module)
-    const present = Object.entries(claims).filter(([, value]) => value !== '')
+    const { alg: _, owner, ...claims } = readState(module)
+    const known = { ...claims, ...(owner.id === '' ? undefined : { owner }) }
+    const present = Object.entries(known).filter(([, value]) => value !== '' && value !== -1)
     return Object.fromEntries(present) as unknown as UnverifiedState
   } catch (error) {
     throw error instanceof LatchkeyError ? new LatchkeyError('state_malformed') : error

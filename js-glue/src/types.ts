@@ -179,11 +179,7 @@ export interface RequestFacts {
 export type RequestVerdict =
   { readonly ok: true } | { readonly ok: false; readonly status: number; readonly code: ErrorCode }
 
-export type Rule =
-  | 'org_admin'
-  | 'no_org'
-  | 'role_is_member'
-  | 'asked_for_self'
+export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self'
 
 export interface WriteTarget {
   readonly scope: 'org' | 'user'
@@ -266,7 +262,12 @@ export interface Latchkey {
   readonly scope: {
     writeTarget(facts: { subject: string; org?: string; role?: string }): WriteTarget
     /** As `writeTarget`, for a caller who said whose connection it shall be; throws `not_allowed`. */
-    connectTarget(facts: { subject: string; org?: string; role?: string; requested: 'user' | 'org' }): WriteTarget
+    connectTarget(facts: {
+      subject: string
+      org?: string
+      role?: string
+      requested: 'user' | 'org'
+    }): WriteTarget
   }
   readonly guard: {
     isLoopbackHost(host: string): boolean

@@ -71,6 +71,20 @@ TEST_CASE("crypto: HMAC over pieces is that of the whole, for every cut into thr
   }
 }
 
+TEST_CASE("crypto: a MAC continued behind its first block is that of the whole") {
+  Random random{18};
+  const auto key = crypto::mac_key(random.bytes(32));
+  const Octets message = random.bytes(64 + 200);
+  const Bytes whole{message};
+  const auto prefix = crypto::mac_prefix(key, whole.first<64>());
+  for (std::size_t size = 0; size <= 200; ++size) {
+    REQUIRE(crypto::mac(key, prefix, whole.subspan(64, size)) ==
+            crypto::mac(key, whole.first(64 + size)));
+  }
+  const auto other = crypto::mac_prefix(crypto::mac_key(random.bytes(32)), whole.first<64>());
+  CHECK(other.inner != prefix.inner);
+}
+
 TEST_CASE("crypto: equal is equality of bytes and of length") {
   for (std::size_t size = 0; size <= 64; ++size) {
     const Octets a(size, 0xa5);

@@ -96,6 +96,30 @@ TEST_CASE("jws: what is signed is the header, the payload and the key's signatur
   }
 }
 
+TEST_CASE("jws: ids of every length, and the usual spelling of the header beside another") {
+  for (std::size_t size = 1; size <= keys::max_kid; ++size) {
+    const RawKey raw{std::string(size, 'k'), 9};
+    const auto ring = ring_of({k1, raw, {std::string(size, 'K'), 10}});
+    const std::string usual = usual_header("HS256", raw.kid, "oauth-state+jwt");
+    for (const std::string& header : {usual, " " + usual}) {
+      const std::string token = hs256_token(raw, header, "{}");
+      const auto verdict = jws::open(keys::Ring{ring}, Use::state, token);
+      REQUIRE(verdict.good);
+      CHECK(verdict.opened.kid.view() == raw.kid);
+      CHECK(verdict.opened.payload == "e30");
+      CHECK(opened(keys::Ring{ring}, Use::state, hs256_token(k2, header, "{}")) == "bad_signature");
+      const std::string input = token.substr(0, token.rfind('.') + 1);
+      for (const char* signature : {"A", "AA", "AA=", "*"}) {
+        CHECK(opened(keys::Ring{ring}, Use::state, input + signature) == "malformed");
+      }
+    }
+    CHECK(signed_token(ring_of({raw}), Use::state, Alg::hs256, "{}") ==
+          hs256_token(raw, usual, "{}"));
+    CHECK(signed_token(ring_of({raw}), Use::state, Alg::eddsa, "{}") ==
+          eddsa_token(raw, usual_header("EdDSA", raw.kid + ".ed", "oauth-state+jwt"), "{}"));
+  }
+}
+
 TEST_CASE("T14 jws: every kind of token offered to every verifier, only its own accepts") {
   const auto ring = ring_of({k1});
   const auto keys = public_keys_of(ring);

@@ -254,6 +254,26 @@ TEST_CASE("keys: a generated key is an entry that parses to that key") {
   }
 }
 
+TEST_CASE("keys: a header is written in its one spelling") {
+  for (const char* kid : {"", "k", "k1.ed"}) {
+    Octets space(200);
+    Writer out{space};
+    out.put("x");
+    keys::put_header(out, "EdDSA", kid, keys::typ_state);
+    CHECK(string_of(out.written()) ==
+          "x" + base64url(usual_header("EdDSA", kid, "oauth-state+jwt")));
+  }
+  for (std::size_t size = 1; size <= keys::max_kid; ++size) {
+    const RawKey raw{std::string(size, 'k'), 9};
+    const auto ring = ring_of({raw});
+    const std::string header = base64url(usual_header("HS256", raw.kid, "oauth-state+jwt"));
+    CHECK(ring[0].state_header.text.view() == header);
+    REQUIRE(header.size() >= 64);
+    const auto begin = bytes_of(header).first<64>();
+    CHECK(ring[0].state_header.mac.inner == crypto::mac_prefix(ring[0].state, begin).inner);
+  }
+}
+
 TEST_CASE("keys: the published set holds the public half of every key and nothing else") {
   const auto ring = ring_of({k1, k2, k3});
   Octets space(4'096);

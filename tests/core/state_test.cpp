@@ -912,6 +912,34 @@ TEST_CASE("state: a signed payload that is not exactly ours is refused") {
         "state_payload_invalid");
 }
 
+TEST_CASE(
+    "state: another spelling of the same payload from an issuer with the right key is accepted") {
+  const auto ring = ring_of({k1});
+  const auto accepted = [&](const std::string& payload) {
+    const std::string token = hs256_token(k1, usual_header("HS256", "k1", typ), payload);
+    const Verification read{ring, token, usual_expected()};
+    return read.result && read.result->owner_id == "alice" && read.result->app == "web" &&
+           read.result->nonce == base64url(entropy) &&
+           read.result->expires_at == now.plus(seconds(600));
+  };
+  const std::string usual = object(usual_payload());
+  REQUIRE(accepted(usual));
+  CHECK(accepted(" " + usual + "\n"));
+  CHECK(accepted("{ " + usual.substr(1)));
+  CHECK(accepted(usual.substr(0, usual.size() - 1) + "\t}"));
+  Members payload = usual_payload();
+  for (std::size_t i = 0; i < payload.size(); ++i) {
+    std::rotate(payload.begin(), payload.begin() + 1, payload.end());
+    CHECK(accepted(object(payload)));
+  }
+  at(payload, "sub") = "\"\\u0061lice\"";
+  at(payload, "target_link_uri") = "\"\\/connections?tab=1#x\"";
+  CHECK(accepted(object(payload)));
+  Members escaped = without(usual_payload(), "app");
+  escaped.emplace_back("\\u0061pp", in_quotes("web"));
+  CHECK(accepted(object(escaped)));
+}
+
 TEST_CASE("state: the forms of owner, version, nonce, binding proof and return path") {
   const auto ring = ring_of({k1});
   const std::string longest(255, 'o');

@@ -244,6 +244,21 @@ TEST_CASE("UTF-8: sequences of four bytes, at every distance from a block of eig
   CHECK(wrong == 0);
 }
 
+TEST_CASE("text: ASCII is every byte below 0x80") {
+  std::size_t wrong = 0;
+  for (std::size_t size = 0; size <= 26; ++size) {
+    for (unsigned c = 0; c < 256; ++c) {
+      for (std::size_t at = 0; at < size; ++at) {
+        Octets text(size, 0x7f);
+        text[at] = static_cast<std::uint8_t>(c);
+        if (text::is_ascii(text) != (c < 0x80)) ++wrong;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(text::is_ascii({}));
+}
+
 TEST_CASE("text: plain is UTF-8 of 1..max bytes without control characters") {
   const auto slow = [](std::string_view text, std::size_t max) {
     if (text.empty() || text.size() > max || !slow_is_utf8(bytes_of(text))) return false;
@@ -265,6 +280,20 @@ TEST_CASE("text: plain is UTF-8 of 1..max bytes without control characters") {
     }
     const Octets one = {static_cast<std::uint8_t>(a)};
     if (text::is_plain(text_of(one), 1) != slow(text_of(one), 1)) ++wrong;
+  }
+  // Every byte, and every start of a two-byte character, at every place of longer texts.
+  for (std::size_t size = 1; size <= 26; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (unsigned c = 0; c < 256; ++c) {
+        std::string text(size, 'a');
+        text[at] = static_cast<char>(c);
+        for (const unsigned next : {0x61U, 0x80U, 0x9fU, 0xa0U, 0x1fU}) {
+          if (at + 1 < size) text[at + 1] = static_cast<char>(next);
+          const Octets exact = octets(text);
+          if (text::is_plain(text_of(exact), size) != slow(text, size)) ++wrong;
+        }
+      }
+    }
   }
   CHECK(wrong == 0);
   CHECK_FALSE(text::is_plain("", 255));

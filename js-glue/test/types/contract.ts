@@ -1,0 +1,132 @@
+// Compiled, never run: what the types must refuse (T16) and what they must take.
+import {
+  type ErrorCode,
+  type KeyRing,
+  type Latchkey,
+  LatchkeyError,
+  load,
+  type PublicCode,
+  publicCode,
+  type State,
+  type UnverifiedState,
+} from 'latchkey'
+import { loadVerifier, skipBinding, type Verifier } from 'latchkey/verify'
+
+const lk: Latchkey = await load()
+const verifier: Verifier = await loadVerifier()
+const now = Date.now()
+const bytes = new Uint8Array(32)
+const ring: KeyRing = lk.keys.parse(lk.keys.generate('k1', bytes))
+const jwks = lk.keys.publicJwks(ring)
+const about = { issuer: 'i', audience: 'a' }
+const token = ''
+const owner = { kind: 'user', id: '' } as const
+const claims = { ...about, flow: '', provider: '', subject: '', owner }
+const ctx = { now, entropy: bytes }
+lk.state.issue(ring, claims, ctx)
+const state: State = lk.state.verify(ring, token, { ...about, now })
+const peeked: UnverifiedState = lk.state.peek(token)
+
+// What a token says is no verified state, however much of it is there.
+// @ts-expect-error
+const wrong: State = peeked
+// @ts-expect-error
+lk.callback.plan({ params: '', state: peeked, session: {} })
+// @ts-expect-error
+lk.state.codeVerifier(ring, peeked)
+// @ts-expect-error
+lk.state.codeVerifier(ring, { ...peeked, kid: 'k1', alg: 'HS256' as const })
+// @ts-expect-error
+lk.callback.plan({ params: '', state: { subject: 'alex', nonce: '', expiresAt: 0 }, session: {} })
+// @ts-expect-error
+lk.callback.plan({ params: '', state: 'no such code', session: {} })
+// @ts-expect-error
+const claimed: string = peeked.subject
+const maybe: string | undefined = peeked.subject
+lk.callback.plan({ params: new URLSearchParams(), state, session: { subject: 'alex' } })
+lk.callback.plan({ params: [['code', 'x']], state: 'state_expired', session: {} })
+
+// A ring comes from `keys.parse` alone.
+// @ts-expect-error
+const fake: KeyRing = {}
+// @ts-expect-error
+lk.state.issue({}, claims, ctx)
+// @ts-expect-error
+lk.state.issue('k1:secret', claims, ctx)
+// @ts-expect-error
+lk.state.verify(ring, token, about)
+// @ts-expect-error
+lk.keys.publicJwks(jwks)
+// @ts-expect-error
+ring.bytes
+
+// The binding can be left out where no exchange follows, and nowhere else.
+verifier.state.verify(jwks, token, { ...about, now, binding: skipBinding })
+// @ts-expect-error
+lk.state.verify(ring, token, { ...about, now, binding: skipBinding })
+// @ts-expect-error
+lk.state.verify(ring, token, { ...about, now, binding: 'cookie' })
+// @ts-expect-error
+verifier.state.verify(jwks, token, { ...about, now, binding: Symbol('latchkey.skipBinding') })
+// @ts-expect-error
+verifier.state.verify(ring, token, { ...about, now })
+// @ts-expect-error
+verifier.state.issue
+
+// Nobody is not the same as somebody without a name.
+// @ts-expect-error
+lk.state.verify(ring, token, { ...about, now, subject: undefined })
+// @ts-expect-error
+lk.state.verify(ring, token, { ...about, now, subject: null })
+// @ts-expect-error
+lk.state.verify(ring, token, { ...about, now, subject: 5 })
+// @ts-expect-error
+lk.seal.seal(ring, 'text', [], { entropy: bytes })
+// @ts-expect-error
+lk.state.issue(ring, { ...claims, alg: 'none' }, ctx)
+// @ts-expect-error
+lk.state.issue(ring, { ...claims, owner: { kind: 'team', id: '' } }, ctx)
+
+// A plan that redirects has nothing to consume.
+const plan = lk.callback.plan({ params: '', state, session: {} })
+// @ts-expect-error
+plan.consume
+if (plan.action === 'exchange') {
+  const { nonce, until }: { nonce: string; until: number } = plan.consume
+  // @ts-expect-error
+  plan.reason
+  void [nonce, until]
+} else {
+  const reason: ErrorCode = plan.reason
+  const shown: PublicCode = plan.publicCode
+  // @ts-expect-error
+  plan.code
+  void [reason, shown]
+}
+
+// Codes are closed sets.
+const code: ErrorCode = 'state_expired'
+// @ts-expect-error
+const unknownCode: ErrorCode = 'state_stale'
+// @ts-expect-error
+const ok: ErrorCode = 'ok'
+// @ts-expect-error
+publicCode('state_stale')
+const shown: PublicCode = publicCode(code)
+// @ts-expect-error
+shown === 'state_expired'
+
+// Results do not change.
+// @ts-expect-error
+state.subject = 'sam'
+// @ts-expect-error
+state.owner.id = 'sam'
+const back: string | null = lk.returnTo('/')
+// @ts-expect-error
+const path: string = lk.returnTo('/')
+try {
+  lk.keys.parse('')
+} catch (error) {
+  if (error instanceof LatchkeyError) void (error.code satisfies ErrorCode)
+}
+void [wrong, claimed, maybe, fake, unknownCode, ok, back, path]
