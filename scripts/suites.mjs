@@ -1,6 +1,8 @@
-// The suites of `npm test`, in order. To add one, add a row: a name and its steps. A step without `count` prepares
-// (building, say) and counts only when it fails, `once: true` for all suites of a run together; `count` names a reader of scripts/count.mjs. `{report}` in a
-// command is the file that this reader reads.
+// The suites of `npm test`, in order. To add one, add a row: a name and its steps.
+//   name     shown while the step runs
+//   command  `{report}` in it is the file that the reader of its results reads
+//   count    a reader of scripts/count.mjs; a step without one prepares (builds, say) and counts only when it fails
+//   once     run once for all suites of a run
 
 const cmake = (preset, ...targets) => ({
   name: `build ${preset}`,
@@ -79,8 +81,8 @@ export const suites = [
   { name: 'worker', steps: [built, vitest('workerd', 'wrangler')] },
   { name: 'e2e', steps: [built, nodeTest('Chromium', 'tests/e2e/*.test.ts')] },
   {
-    name: 'pack',
-    steps: [built, { name: 'npm pack', command: ['node', 'scripts/check-pack.mjs'], count: 'lines' }],
+    name: 'fuzz',
+    steps: [{ name: 'libFuzzer', command: ['node', 'scripts/fuzz.mjs', '--seconds', '5'], count: 'lines' }],
   },
   {
     name: 'check',

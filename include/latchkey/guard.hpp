@@ -40,6 +40,7 @@ struct Verdict {
 ///   | Origin; where both are sent, both                      |                             |
 ///   | the route's media type, parameters aside               | 415, `media_type_refused`   |
 ///
+/// An Origin of `null`, which pages without a referrer send with their own forms, says nothing.
 /// Host comes first and for every method: DNS rebinding makes reads dangerous too. Methods and
 /// header values are compared exactly, the media type without regard to ASCII case (RFC 9110
 /// section 8.3.1).

@@ -213,6 +213,8 @@ function hammer(
     const called = pick(names)
     const call = exports[called]!
     const given = args(call.length)
+    // The last argument is where free space begins, most often.
+    if (given.length > 0 && random() % 2 === 0) given[given.length - 1] = 40_000
     if (call.length === 0) fillRequest()
     const began = performance.now()
     try {
@@ -249,7 +251,7 @@ describe('10^6 calls with random places, lengths and memory', () => {
       )
       assert.equal(ok + refused + traps, rounds)
       assert.ok(ok > rounds / 1000 && refused > rounds / 10)
-      assert.ok(slowest < 1000)
+      assert.ok(slowest < 5000)
     })
   }
 })

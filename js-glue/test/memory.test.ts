@@ -153,9 +153,9 @@ for (const [engine, opened, calls] of engines) {
 
     for (const [index, call] of calls.entries()) {
       it(`${call.name} (${index})`, () => {
-        const check = (title: string) => {
+        const check = (title: string, part = opened.memory()) => {
           assert.deepEqual(residue(opened), [], title)
-          assert.deepEqual(scanner.find(opened.memory()), [], title)
+          assert.deepEqual(scanner.find(part), [], title)
         }
         invoke(call, call.args())
         check('taken')
@@ -167,7 +167,8 @@ for (const [engine, opened, calls] of engines) {
             } catch {
               refused++
             }
-            check(`${path} damaged`)
+            // All but this is what it was in a fresh instance.
+            check(`${path} damaged`, opened.memory().subarray(stackTop - 256, stackTop))
           }
         }
         assert.ok(

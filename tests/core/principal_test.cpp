@@ -251,6 +251,16 @@ TEST_CASE("T05 principal: life, age and skew, to the second") {
       CHECK(verified(ring, foreign(claim, value)) == "principal_invalid");
     }
   }
+  // At the first moment there is, a time that is missing or negative does not pass for one.
+  Members early = usual_payload();
+  at(early, "exp") = "100";
+  CHECK(verified(ring, foreign(without(early, "iat")), {0}) == "principal_invalid");
+  for (const char* value : {"-1", "null", "0.0", "true"}) {
+    at(early, "iat") = value;
+    CHECK(verified(ring, foreign(early), {0}) == "principal_invalid");
+  }
+  at(early, "iat") = "0";
+  CHECK(verified(ring, foreign(early), {0}) == "ok");
   CHECK(verified(ring, token, {0}) == "principal_invalid");
   CHECK(verified(ring, token, {UnixMillis::max}) == "principal_expired");
 }

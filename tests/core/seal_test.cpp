@@ -161,6 +161,9 @@ TEST_CASE("T13 T14 seal: a sealed text opens for exactly its own context") {
       {std::string(257, 'a'), "b"},
       {std::string(256, 'a'), "", "b"},
       {"latchkey/seal/1"},
+      // One part of 256 bytes; and the two it would be without the upper byte of its length.
+      {"\xfe\0"s + std::string(254, 'y')},
+      {"", std::string(254, 'y')},
       {"\xC3\xA9"},
       {"e\xCC\x81"},
   };

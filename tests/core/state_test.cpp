@@ -897,6 +897,10 @@ TEST_CASE("state: a signed payload that is not exactly ours is refused") {
       payload.emplace_back(claim, value);
       CHECK(why(payload) == "state_payload_invalid");
       CHECK(why(without(payload, "app")) == "state_payload_invalid");
+      // Nor does it stand in for one that is missing.
+      for (const char* missing : required_claims) {
+        CHECK(why(without(payload, missing)) == "state_payload_invalid");
+      }
     }
   }
   for (const char* claim : text_claims) {
@@ -1131,17 +1135,28 @@ TEST_CASE("T05 iat and exp are whole seconds in range, and life is 1..3,600 s") 
     CHECK(verified(ring, foreign("exp", std::to_string(now_s + life))) ==
           (life >= 1 && life <= 3'600 ? "ok" : "state_payload_invalid"));
   }
-  // The first and the last moment there is.
+  // The first and the last moment there is, and what is beyond or no moment at all.
   Members payload = usual_payload();
-  at(payload, "iat") = "0";
-  at(payload, "exp") = "600";
   Expected expected = usual_expected();
   expected.now = {0};
+  at(payload, "exp") = "600";
+  for (const char* value :
+       {"0.0", "0e0", "-0.0", "null", "true", "false", "[]", "{}", "\"0\"", "-1", "-60"}) {
+    CAPTURE(value);
+    at(payload, "iat") = value;
+    CHECK(verified(ring, foreign(payload), expected) == "state_payload_invalid");
+  }
+  at(payload, "iat") = "0";
   CHECK(verified(ring, foreign(payload), expected) == "ok");
   at(payload, "iat") = "8639999999400";
   at(payload, "exp") = "8640000000000";
   expected.now = {UnixMillis::max};
   CHECK(verified(ring, foreign(payload), expected) == "ok");
+  at(payload, "exp") = "8640000000001";
+  CHECK(verified(ring, foreign(payload), expected) == "state_payload_invalid");
+  at(payload, "iat") = "8640000000001";
+  at(payload, "exp") = "8640000000601";
+  CHECK(verified(ring, foreign(payload), expected) == "state_payload_invalid");
 }
 
 // ---------------------------------------------------------------------------- what must agree

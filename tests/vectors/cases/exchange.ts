@@ -311,6 +311,8 @@ for (const [name, comment, body] of [
   ['trailing-comma', 'No JSON.', '{"access_token":"at",}'],
   ['comment', 'No JSON.', '{"access_token":"at"/**/}'],
   ['lone-surrogate', 'Half a surrogate pair.', '{"access_token":"at","x":"\\ud800"}'],
+  ['control', 'RFC 8259 section 7: a control character in a string.', '{"access_token":"at","x":"a\tb"}'],
+  ['nul', 'Something after the object.', '{"access_token":"at"}\u0000'],
   [
     'invalid-utf-8',
     'Not UTF-8.',

@@ -299,6 +299,12 @@ mayNot('hop-downgrade-in-development', 'T72: even in development and to this mac
   hop: 1,
   dev: true,
 })
+mayNot('hop-scheme', 'T72: the same port by another scheme.', {
+  url: 'https://localhost:8443/b',
+  from: 'http://localhost:8443/a',
+  hop: 1,
+  dev: true,
+})
 may('hop-in-development', 'Within an origin of this machine.', {
   url: 'http://localhost:9000/b',
   from: 'http://localhost:9000/a',

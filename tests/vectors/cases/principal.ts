@@ -182,6 +182,11 @@ bad(
   'The type of another purpose.',
   compactJws(header('HS256', 'k1', 'oauth-state+jwt'), says(payload), principalMac(k1)),
 )
+bad(
+  'state-key-and-type',
+  'Key and type of another purpose.',
+  compactJws(header('HS256', 'k1', 'oauth-state+jwt'), says(payload), stateMac(k1)),
+)
 bad('state', 'A state is no assertion.', tokenOf(full))
 bad(
   'eddsa',

@@ -120,6 +120,7 @@ invalid('kid-characters', 'A key id that can be none.', text.replace('.k1.', '.k
 invalid('no-second-dot', 'Nothing sealed.', 'lks1.k1')
 invalid('nothing', 'Nothing at all.', '')
 invalid('padding', 'T01: padding.', `${text}=`)
+invalid('16385-bytes', 'More than can be sealed.', sealed(k1, new Uint8Array(16_385), context, hex(entropy)))
 invalid('short', 'Less than nonce and tag.', `lks1.k1.${base64url(hex(counting(0, 39)))}`)
 open.bad(
   'unknown-key',

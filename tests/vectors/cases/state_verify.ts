@@ -313,6 +313,11 @@ unknown('eddsa-secret-kid', 'Nor does the secret one sign.', {
   token: signed(header('EdDSA', 'k1', 'oauth-state+jwt'), payload, stateSignature(k1)),
 })
 unknown('jwks-hs256', 'Public keys verify no MAC.', { ring: undefined, jwks })
+unknown('jwks-hs256-public-kid', 'Not even under the id of one.', {
+  ring: undefined,
+  jwks,
+  token: head({ kid: 'k1.ed' }),
+})
 unknown('jwks-other', 'The public keys of another ring.', {
   ring: undefined,
   jwks: { keys: [publicJwk(k2)] },
@@ -325,6 +330,7 @@ const [own] = jwks.keys
 noJwks('jwks-empty', 'A set without keys.', { keys: [] })
 noJwks('jwks-no-set', 'No set.', {})
 noJwks('jwks-no-usable-key', 'A set of other keys only.', { keys: [rsa] })
+noJwks('jwks-for-encryption', 'A set of keys for something else.', { keys: [forEncryption] })
 noJwks('jwks-private-key', 'A private key was published by mistake.', { keys: [{ ...own, d: 'AA' }] })
 noJwks('jwks-kid-twice', 'One id for two keys.', { keys: [own, { ...publicJwk(k2), kid: 'k1.ed' }] })
 noJwks('jwks-no-kid', 'A key without an id.', { keys: [{ ...own, kid: undefined }] })
@@ -435,6 +441,12 @@ wrong(
   'A claim twice, once in other words.',
   payload.replace('"v":1', '"v":1,"\\u0076":1'),
 )
+wrong(
+  'claim-twice-optional',
+  'A claim twice that may be missing.',
+  payload.replace('"v":1', '"app":"x","v":1'),
+)
+wrong('claim-twice-blanks', 'A claim twice, between blanks.', payload.replace('"v":1', '"v":1, "v":1'))
 wrong('v-2', 'Another version.', claims({ v: 2 }))
 wrong('v-text', 'A version is a number.', claims({ v: '1' }))
 wrong('own-kind', 'There is no such kind of owner.', claims({ own: 'team:acme' }))
@@ -464,6 +476,11 @@ wrong(
   payload.replace(`"iat":${seconds}`, `"iat":${seconds}.0`),
 )
 wrong('iat-exponent', 'T05: a time is written out.', payload.replace(`"iat":${seconds}`, '"iat":1.7672256e9'))
+wrong(
+  'iat-leading-zero',
+  'RFC 8259 section 6: no leading zero.',
+  payload.replace(`"iat":${seconds}`, `"iat":0${seconds}`),
+)
 wrong('iat-negative', 'T05: no time before 1970.', claims({ iat: -1 }))
 wrong('exp-null', 'T05: a time is there.', claims({ exp: null }))
 wrong('exp-beyond-a-date', 'T05: no time after the last one of a Date.', claims({ exp: 8_640_000_000_001 }))
@@ -474,6 +491,7 @@ wrong(
 )
 wrong('not-json', 'Signed, but no JSON.', payload.slice(0, -1))
 wrong('json-after', 'Something after the object.', `${payload}{}`)
+wrong('nul-after', 'Something after the object.', `${payload}\u0000`)
 wrong('array', 'A payload is an object.', `[${payload}]`)
 wrong(
   'lone-surrogate',
