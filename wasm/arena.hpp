@@ -5,6 +5,7 @@
 
 #include "latchkey/types.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #define LK_EXPORT(name)                                                                            \
@@ -28,6 +29,7 @@ public:
       good_ = false;
       return {};
     }
+    end_ = std::max(end_, at + len);
     return {arena + at, len};
   }
   [[nodiscard]] MutBytes bytes(Slice slice) noexcept { return bytes(slice.at, slice.len); }
@@ -46,9 +48,9 @@ public:
     return {reinterpret_cast<const Key*>(raw.data()), raw.size() / sizeof(Key)};
   }
 
-  /// The unused rest of the arena, rounded up to the next multiple of eight.
+  /// The rest of the arena behind every input read so far, from the next multiple of eight on.
   [[nodiscard]] [[gnu::noinline]] MutBytes free_from(std::uint32_t at) noexcept {
-    if (at < data_at || at > arena_size - 8) {
+    if (at < data_at || at < end_ || at > arena_size - 8) {
       good_ = false;
       return {};
     }
@@ -58,6 +60,7 @@ public:
   [[nodiscard]] bool good() const noexcept { return good_; }
 
 private:
+  std::uint32_t end_{0};
   bool good_{true};
 };
 
