@@ -81,6 +81,10 @@ export const suites = [
   { name: 'worker', steps: [built, vitest('workerd', 'wrangler')] },
   { name: 'e2e', steps: [built, nodeTest('Chromium', 'tests/e2e/*.test.ts')] },
   {
+    name: 'docs',
+    steps: [built, { name: 'README', command: ['node', 'scripts/check-docs.mjs'], count: 'lines' }],
+  },
+  {
     name: 'fuzz',
     steps: [{ name: 'libFuzzer', command: ['node', 'scripts/fuzz.mjs', '--seconds', '5'], count: 'lines' }],
   },
