@@ -133,7 +133,7 @@ std::vector<Declaration> declarations() {
 }  // namespace
 
 TEST_CASE(
-    "T26 contract: every public function is noexcept, and what it returns cannot be dropped") {
+    "threat T26 contract: every public function is noexcept, and what it returns cannot be dropped") {
   std::size_t functions = 0;
   for (const auto& [file, text] : declarations()) {
     if (has(text, "= default")) continue;
@@ -147,7 +147,7 @@ TEST_CASE(
   CHECK(functions >= 100);
 }
 
-TEST_CASE("T26 contract: null and empty input to every function of the foundation") {
+TEST_CASE("threat T26 contract: null and empty input to every function of the foundation") {
   CHECK(bytes_of({}).empty());
   CHECK(text_of({}).empty());
 
@@ -193,7 +193,7 @@ TEST_CASE("T26 contract: null and empty input to every function of the foundatio
   CHECK(nowhere.overflow());
 }
 
-TEST_CASE("T26 contract: null and empty input to keys, tokens and sealing") {
+TEST_CASE("threat T26 contract: null and empty input to keys, tokens and sealing") {
   CHECK_FALSE(keys::is_kid({}));
   Writer nowhere{{}};
   CHECK(name(keys::generate({}, {}, nowhere)) == "key_invalid");
@@ -228,7 +228,7 @@ TEST_CASE("T26 contract: null and empty input to keys, tokens and sealing") {
   CHECK(name(seal::open(ring, "lks1.k1.AAAA", {}, {})) == "seal_invalid");
 }
 
-TEST_CASE("T26 contract: null and empty input to the engines that read tokens") {
+TEST_CASE("threat T26 contract: null and empty input to the engines that read tokens") {
   const auto ring = ring_of({k1});
   CHECK(name(state::issue({}, {}, {}, {}, {})) == "key_ring_empty");
   CHECK(name(state::issue(ring, {}, {}, {}, {})) == "claim_invalid");
@@ -248,7 +248,7 @@ TEST_CASE("T26 contract: null and empty input to the engines that read tokens") 
   CHECK(name(principal::verify({}, "a.b.c", {}, {})) == "principal_invalid");
 }
 
-TEST_CASE("T26 contract: null and empty input to the decisions") {
+TEST_CASE("threat T26 contract: null and empty input to the decisions") {
   Octets space(max_return_to);
   CHECK(name(return_to({}, {}, space)) == "return_to_invalid");
   CHECK_FALSE(is_return_to({}));

@@ -164,7 +164,7 @@ TEST_CASE("T01 crypto: a signature fits one key and one message, bit for bit") {
   CHECK(accepted == 0);
 }
 
-TEST_CASE("T15 crypto: verifying is strict about S and about small-order keys") {
+TEST_CASE("threat T15 crypto: verifying is strict about S and about small-order keys") {
   const auto key = crypto::sign_key(secret(3));
   const Octets message = octets("m");
   auto signature = crypto::sign(key, message);
@@ -224,7 +224,7 @@ TEST_CASE("crypto: what is sealed opens to the same bytes, of every length") {
   }
 }
 
-TEST_CASE("T01 T42 crypto: no changed bit of key, nonce, associated data or text opens, and "
+TEST_CASE("T01 threat T42 crypto: no changed bit of key, nonce, associated data or text opens, and "
           "nothing is given out") {
   const auto key = secret(4);
   Octets nonce(24, 5);

@@ -33,7 +33,7 @@ bool is_ours(const Json& example, Only only) {
 
 }  // namespace
 
-TEST_CASE("T15 T16 external: JOSE cookbook") {
+TEST_CASE("threat T15 T16 external: JOSE cookbook") {
   const auto folder = external("jose");
   Count agreed;
   Count refused;

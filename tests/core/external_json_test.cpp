@@ -17,7 +17,7 @@ struct Read {
 
 }  // namespace
 
-TEST_CASE("T17 T39 external: JSONTestSuite, test_parsing") {
+TEST_CASE("threat T17 T39 external: JSONTestSuite, test_parsing") {
   // Duplicate names are refused by policy; RFC 8259 section 4 leaves them to the parser.
   const std::set<std::string> refused_by_policy = {"y_object_duplicated_key.json",
                                                    "y_object_duplicated_key_and_value.json"};
@@ -54,7 +54,7 @@ TEST_CASE("T17 T39 external: JSONTestSuite, test_parsing") {
   i.report("JSONTestSuite i");
 }
 
-TEST_CASE("T17 external: JSONTestSuite, test_transform") {
+TEST_CASE("threat T17 external: JSONTestSuite, test_transform") {
   const auto folder = external("json") / "test_transform";
   const struct {
     const char* file;

@@ -128,7 +128,7 @@ TEST_CASE("external: RFC 8032 section 7.1") {
   }
 }
 
-TEST_CASE("T20 external: RFC 7636 appendix B") {
+TEST_CASE("threat T20 external: RFC 7636 appendix B") {
   const Json example = examples().at("rfc7636_appendix_b");
   const Octets random = example.at("octets").get<Octets>();
   Octets space(64);
@@ -141,7 +141,7 @@ TEST_CASE("T20 external: RFC 7636 appendix B") {
   CHECK(string_of(challenge.written()) == example.at("code_challenge").get<std::string>());
 }
 
-TEST_CASE("T15 external: RFC 7515 appendix A, RFC 8037 appendix A.4") {
+TEST_CASE("threat T15 external: RFC 7515 appendix A, RFC 8037 appendix A.4") {
   const Json all = examples();
   const std::string hs256 = all.at("rfc7515_a1_hs256").at("jws");
   const auto mac_key = key_of(all.at("rfc7515_a1_hs256").at("jwk"), Only::hs256);
@@ -179,7 +179,7 @@ TEST_CASE("T15 external: RFC 7515 appendix A, RFC 8037 appendix A.4") {
   }
 }
 
-TEST_CASE("T18 external: RFC 4648 section 10") {
+TEST_CASE("threat T18 external: RFC 4648 section 10") {
   const Json rows = examples().at("rfc4648_s10_base64");
   for (const Json& row : rows) {
     const std::string plain = row.at(0);

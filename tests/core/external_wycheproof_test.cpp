@@ -86,7 +86,7 @@ TEST_CASE("external: Wycheproof Ed25519") {
   count.report("Wycheproof Ed25519");
 }
 
-TEST_CASE("T42 external: Wycheproof XChaCha20-Poly1305") {
+TEST_CASE("threat T42 external: Wycheproof XChaCha20-Poly1305") {
   Count count;
   each(read_json(external("wycheproof") / "xchacha20_poly1305_test.json"),
        [&](const Json&, const Json& test, bool valid) {
@@ -118,7 +118,7 @@ TEST_CASE("T42 external: Wycheproof XChaCha20-Poly1305") {
   count.report("Wycheproof XChaCha20-Poly1305");
 }
 
-TEST_CASE("T15 T18 external: Wycheproof JSON Web Signature") {
+TEST_CASE("threat T15 T18 external: Wycheproof JSON Web Signature") {
   const auto folder = external("wycheproof");
   std::set<int> skip;
   std::set<int> must_reject;
@@ -170,7 +170,7 @@ TEST_CASE("T15 T18 external: Wycheproof JSON Web Signature") {
   others.report("Wycheproof JWS, other keys");
 }
 
-TEST_CASE("T15 external: Wycheproof JSON Web Key") {
+TEST_CASE("threat T15 external: Wycheproof JSON Web Key") {
   Count count;
   each(read_json(external("wycheproof") / "json_web_key_test.json"),
        [&](const Json& group, const Json& test, bool valid) {

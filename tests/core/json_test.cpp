@@ -249,7 +249,7 @@ std::string mutated(Random& random, std::string text) {
 
 }  // namespace
 
-TEST_CASE("T17 json: what another strict parser reads is read alike, all else is refused") {
+TEST_CASE("threat T17 json: what another strict parser reads is read alike, all else is refused") {
   Random random{15};
   std::vector<json::Node> nodes(4'096);
   std::size_t accepted = 0;
@@ -273,7 +273,8 @@ TEST_CASE("T17 json: what another strict parser reads is read alike, all else is
   CHECK(refused > 12'000);
 }
 
-TEST_CASE("T17 json: texts with one byte cut, dropped, doubled or changed are judged alike") {
+TEST_CASE(
+    "threat T17 json: texts with one byte cut, dropped, doubled or changed are judged alike") {
   std::vector<json::Node> nodes(64);
   const std::string texts[] = {
       "{\"access_token\":\"gho_16C7e42F292c69\",\"expires_in\":\"28800\",\"iat\":1700000000,\"v\":"
@@ -397,7 +398,7 @@ TEST_CASE("json: whole numbers of up to 18 digits are integers, all others keep 
 }
 
 TEST_CASE(
-    "T17 json: the same name twice in one object is refused, at every level and however spelled") {
+    "threat T17 json: the same name twice in one object is refused, at every level and however spelled") {
   for (const char* text : {
            "{\"a\":1,\"a\":1}",
            "{\"a\":1,\"b\":2,\"a\":3}",
@@ -505,7 +506,7 @@ TEST_CASE("json: text that is not UTF-8, or stands for none, is refused") {
   CHECK(Read{"\"\x7f\""}.good());
 }
 
-TEST_CASE("T39 json: depth and number of nodes have limits") {
+TEST_CASE("threat T39 json: depth and number of nodes have limits") {
   for (std::size_t depth = 1; depth <= 40; ++depth) {
     const bool good = depth <= json::max_depth;
     CHECK(Read{std::string(depth, '[') + std::string(depth, ']')}.good() == good);
@@ -538,7 +539,7 @@ TEST_CASE("T39 json: depth and number of nodes have limits") {
   CHECK(traps([&] { static_cast<void>(json::parse(text, many)); }));
 }
 
-TEST_CASE("T39 json: an array of as many nodes as there can be") {
+TEST_CASE("threat T39 json: an array of as many nodes as there can be") {
   std::string text = "[0";
   for (std::size_t i = 2; i < 0xfffe; ++i) text += ",0";
   text += "]";

@@ -120,7 +120,7 @@ TEST_CASE("jws: ids of every length, and the usual spelling of the header beside
   }
 }
 
-TEST_CASE("T14 jws: every kind of token offered to every verifier, only its own accepts") {
+TEST_CASE("threat T14 jws: every kind of token offered to every verifier, only its own accepts") {
   const auto ring = ring_of({k1});
   const auto keys = public_keys_of(ring);
   for (const Use made : uses) {
@@ -176,7 +176,7 @@ TEST_CASE("T01 jws: no changed bit, no other length") {
   }
 }
 
-TEST_CASE("T39 jws: the longest token and the longest header") {
+TEST_CASE("threat T39 jws: the longest token and the longest header") {
   const auto ring = ring_of({k1});
   const std::string header = usual_header("HS256", "k1", "oauth-state+jwt");
   for (std::size_t payload = 2'850; payload < 3'000; ++payload) {

@@ -167,7 +167,7 @@ TEST_CASE("T01 principal: no changed bit, no other length") {
   CHECK(verified(ring, token + std::string(4'096, 'A')) == "principal_invalid");
 }
 
-TEST_CASE("T14 principal: no token of another kind, algorithm or key") {
+TEST_CASE("threat T14 principal: no token of another kind, algorithm or key") {
   const auto ring = ring_of({k1});
   const std::string payload = object(usual_payload());
   CHECK(verified(ring, hs256_token(k1, usual_header("HS256", "k1", "oauth-state+jwt"), payload)) ==

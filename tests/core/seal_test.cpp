@@ -110,7 +110,7 @@ TEST_CASE("T01 seal: no changed bit, no other length opens") {
   CHECK(reasons == std::set<std::string>{"seal_invalid", "seal_unknown_key"});
 }
 
-TEST_CASE("T18 seal: no other spelling opens") {
+TEST_CASE("threat T18 seal: no other spelling opens") {
   const auto ring = ring_of({k1});
   for (std::size_t size = 0; size < 6; ++size) {
     const auto text = sealed(ring, Octets(size, 1)).text;
@@ -129,7 +129,7 @@ TEST_CASE("T18 seal: no other spelling opens") {
   }
 }
 
-TEST_CASE("T13 T14 seal: a sealed text opens for exactly its own context") {
+TEST_CASE("T13 seal: a sealed text opens for exactly its own context") {
   const auto ring = ring_of({k1});
   const Parts contexts[] = {
       {},
@@ -195,7 +195,7 @@ TEST_CASE("seal: the first key seals, every key of the ring opens, a removed one
 }
 
 TEST_CASE(
-    "T42 seal: the nonce is the entropy's first 24 bytes, and another nonce is another text") {
+    "threat T42 seal: the nonce is the entropy's first 24 bytes, and another nonce is another text") {
   const auto ring = ring_of({k1});
   const Octets plain = octets("the same text");
   std::set<std::string> texts;
@@ -217,7 +217,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("T39 seal: 16,384 bytes and 16 parts of 4,096 bytes in all, no more") {
+TEST_CASE("threat T39 seal: 16,384 bytes and 16 parts of 4,096 bytes in all, no more") {
   const auto ring = ring_of({k1});
   for (const std::size_t size : {16'383U, 16'384U}) {
     const auto text = sealed(ring, Octets(size, 7));

@@ -410,7 +410,7 @@ TEST_CASE("state: a token needs exactly its own room") {
   }
 }
 
-TEST_CASE("T39 the largest token that can be issued is at most 4,096 bytes and verifies") {
+TEST_CASE("threat T39 the largest token that can be issued is at most 4,096 bytes and verifies") {
   const RawKey longest_id{std::string(32, 'k'), 5};
   const auto ring = ring_of({longest_id});
   const std::string plain(255, 'x');
@@ -511,7 +511,7 @@ TEST_CASE("T01 a token of another length is refused: cut, a byte less, a byte tw
   }
 }
 
-TEST_CASE("T18 no other spelling of an accepted token is accepted") {
+TEST_CASE("threat T18 no other spelling of an accepted token is accepted") {
   const auto ring = ring_of({k1});
   // Every length modulo 3 of the payload, so that its last character has 0, 2 and 4 spare bits.
   for (const Alg alg : algs) {
@@ -632,7 +632,7 @@ TEST_CASE("state: presence and length come before everything else") {
 
 // ---------------------------------------------------------------------------- header
 
-TEST_CASE("T15 the algorithm is the key's: a header that claims another is refused") {
+TEST_CASE("threat T15 the algorithm is the key's: a header that claims another is refused") {
   const auto ring = ring_of({k1});
   const auto keys = public_keys_of(ring);
   for (const char* alg : {"none", "None", "NONE", "nOnE", "HS384", "HS512", "hs256", "HS256 ", "",
@@ -699,7 +699,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("T16 a header with anything but alg, kid and typ is refused, however well signed") {
+TEST_CASE(
+    "threat T16 a header with anything but alg, kid and typ is refused, however well signed") {
   const auto ring = ring_of({k1});
   const Members usual = {{"alg", "\"HS256\""}, {"kid", "\"k1\""}, {"typ", "\"oauth-state+jwt\""}};
   const std::pair<std::string, std::string> extras[] = {
@@ -816,7 +817,7 @@ TEST_CASE("state: EdDSA verifies by ring and by published keys, HS256 by the rin
   CHECK(read.result->alg == Alg::eddsa);
 }
 
-TEST_CASE("T14 a token of one kind is never accepted as another") {
+TEST_CASE("threat T14 a token of one kind is never accepted as another") {
   const auto ring = ring_of({k1});
   const std::string payload = object(usual_payload());
   const std::string_view infos[] = {keys::info_state_hs256, keys::info_capability,
@@ -1007,7 +1008,7 @@ TEST_CASE("state: the forms of owner, version, nonce, binding proof and return p
   }
 }
 
-TEST_CASE("T39 a signed payload that is no JSON object of ours is refused at once") {
+TEST_CASE("threat T39 a signed payload that is no JSON object of ours is refused at once") {
   const auto ring = ring_of({k1});
   const std::string header = usual_header("HS256", "k1", typ);
   const std::string usual = object(usual_payload());
@@ -1190,7 +1191,7 @@ TEST_CASE("T10 a state of another issuer, audience, flow, provider or subject is
   }
 }
 
-TEST_CASE("T10 T12 a bound state needs its own browser, an unbound one none") {
+TEST_CASE("T10 threat T12 a bound state needs its own browser, an unbound one none") {
   const auto ring = ring_of({k1});
   Claims unbound = usual_claims();
   unbound.binding = {};
@@ -1231,7 +1232,7 @@ TEST_CASE("T10 T12 a bound state needs its own browser, an unbound one none") {
   CHECK(Expected{}.binding_mode == Binding::required);
 }
 
-TEST_CASE("T12 one cookie binds any number of states, and a proof fits one nonce alone") {
+TEST_CASE("threat T12 one cookie binds any number of states, and a proof fits one nonce alone") {
   const auto ring = ring_of({k1});
   std::set<std::string> proofs;
   for (std::uint8_t i = 0; i < 10; ++i) {
@@ -1385,7 +1386,7 @@ TEST_CASE("state: peek reads what a token says and checks nothing") {
 
 // ---------------------------------------------------------------------------- PKCE
 
-TEST_CASE("T20 the challenge is the S256 of a verifier that ring and nonce alone give") {
+TEST_CASE("threat T20 the challenge is the S256 of a verifier that ring and nonce alone give") {
   const auto ring = ring_of({k1, k2});
   Random random{2};
   std::set<std::string> verifiers;
@@ -1420,7 +1421,7 @@ TEST_CASE("T20 the challenge is the S256 of a verifier that ring and nonce alone
   CHECK(verifiers.size() == 100);
 }
 
-TEST_CASE("T20 no verifier for an unknown key or a nonce that is none") {
+TEST_CASE("threat T20 no verifier for an unknown key or a nonce that is none") {
   const auto ring = ring_of({k1});
   const std::string nonce = base64url(entropy);
   for (const char* kid : {"", "k2", "K1", "k1.ed.ed", ".ed", "k1 ", "k1.eD"}) {

@@ -67,7 +67,7 @@ bool slow_is_utf8(Bytes bytes) {
 
 }  // namespace
 
-TEST_CASE("T18 base64url: what is written is what the slow encoder writes, and reads back") {
+TEST_CASE("threat T18 base64url: what is written is what the slow encoder writes, and reads back") {
   Random random{10};
   for (std::size_t size = 0; size <= 200; ++size) {
     for (int i = 0; i < 10; ++i) {
@@ -88,7 +88,7 @@ TEST_CASE("T18 base64url: what is written is what the slow encoder writes, and r
 }
 
 TEST_CASE(
-    "T18 base64url: every text of up to three characters is read as the slow decoder reads it") {
+    "threat T18 base64url: every text of up to three characters is read as the slow decoder reads it") {
   std::size_t read = 0;
   const auto check = [&](std::string_view text) {
     const auto want = from_base64url(text);
@@ -121,7 +121,7 @@ TEST_CASE(
   CHECK(read == 1 + 256 + 65'536);
 }
 
-TEST_CASE("T18 base64url: longer texts, one character changed") {
+TEST_CASE("threat T18 base64url: longer texts, one character changed") {
   Random random{11};
   for (int i = 0; i < 20'000; ++i) {
     std::string text = base64url(random.bytes(1 + random.below(40)));
