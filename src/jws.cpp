@@ -187,7 +187,9 @@ Result<void> sign(keys::Ring ring, Use use, Alg alg, std::string_view payload,
   const Bytes input = out.written().subspan(begin);
   switch (alg) {
   case Alg::hs256: {
-    const auto tag = crypto::mac(mac_key_of(key, use), input);
+    const auto tag = use == Use::state
+                         ? crypto::mac(key.state, key.state_header.mac, input.subspan(64))
+                         : crypto::mac(mac_key_of(key, use), input);
     out.put('.');
     text::base64url_put(out, tag);
     break;

@@ -170,7 +170,7 @@ LK_EXPORT(lk_keys_public_jwks)
 }
 
 LK_EXPORT(lk_state_issue)() noexcept {
-  return call<16'384>([]() noexcept {
+  return call<8'192>([]() noexcept {
     const auto in = request<StateIssueRequest>();
     Inputs inputs;
     const auto ring = inputs.keys<keys::Key>(in.ring);
@@ -217,7 +217,7 @@ LK_EXPORT(lk_state_issue)() noexcept {
 }
 
 LK_EXPORT(lk_state_verify)() noexcept {
-  return call<8'192>([]() noexcept { return verify_state<keys::Key>(); });
+  return call<6'144>([]() noexcept { return verify_state<keys::Key>(); });
 }
 
 LK_EXPORT(lk_state_code_verifier)

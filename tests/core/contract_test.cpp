@@ -132,8 +132,8 @@ std::vector<Declaration> declarations() {
 
 }  // namespace
 
-TEST_CASE(
-    "threat T26 contract: every public function is noexcept, and what it returns cannot be dropped") {
+TEST_CASE("threat T26 contract: every public function is noexcept, and what it returns cannot be "
+          "dropped") {
   std::size_t functions = 0;
   for (const auto& [file, text] : declarations()) {
     if (has(text, "= default")) continue;

@@ -397,8 +397,8 @@ TEST_CASE("json: whole numbers of up to 18 digits are integers, all others keep 
   }
 }
 
-TEST_CASE(
-    "threat T17 json: the same name twice in one object is refused, at every level and however spelled") {
+TEST_CASE("threat T17 json: the same name twice in one object is refused, at every level and "
+          "however spelled") {
   for (const char* text : {
            "{\"a\":1,\"a\":1}",
            "{\"a\":1,\"b\":2,\"a\":3}",

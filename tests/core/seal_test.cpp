@@ -194,8 +194,8 @@ TEST_CASE("seal: the first key seals, every key of the ring opens, a removed one
   CHECK(opened({}, old_text).error == "seal_unknown_key");
 }
 
-TEST_CASE(
-    "threat T42 seal: the nonce is the entropy's first 24 bytes, and another nonce is another text") {
+TEST_CASE("threat T42 seal: the nonce is the entropy's first 24 bytes, and another nonce is "
+          "another text") {
   const auto ring = ring_of({k1});
   const Octets plain = octets("the same text");
   std::set<std::string> texts;

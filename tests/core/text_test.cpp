@@ -87,8 +87,8 @@ TEST_CASE("threat T18 base64url: what is written is what the slow encoder writes
   }
 }
 
-TEST_CASE(
-    "threat T18 base64url: every text of up to three characters is read as the slow decoder reads it") {
+TEST_CASE("threat T18 base64url: every text of up to three characters is read as the slow decoder "
+          "reads it") {
   std::size_t read = 0;
   const auto check = [&](std::string_view text) {
     const auto want = from_base64url(text);
