@@ -30,8 +30,9 @@ const label = new TextEncoder().encode('lk.rfp1')
 const encoder = new TextEncoder()
 const plainAscii = /^[\x20-\x7e]{1,255}$/
 const control = /[\x00-\x1f\x7f-\x9f]/
-const nonceForm = /^[\w-]{21}[AQgw]$/
-const proofForm = /^[\w-]{42}[AEIMQUYcgkosw048]$/
+/** 16 bytes. */
+const bytes16 = /^[\w-]{21}[AQgw]$/
+const proofSize = 16
 // Path, query and fragment as the URL standard leaves them: nothing it would percent-encode or drop.
 const returnToForm =
   /^\/(?!\/|%2[fF]|%5[cC])[^\x00-\x20"#<>?\\^`{}\x7f-\uffff]*(?:\?[^\x00-\x20"#'<>\\\x7f-\uffff]+)?(?:#[^\x00-\x20"<>\\`\x7f-\uffff]+)?$/
@@ -89,8 +90,8 @@ export function checkPayload(payload: unknown, alg: Alg, kid: string, expected: 
     !isSeconds(iat) ||
     !isSeconds(exp) ||
     typeof jti !== 'string' ||
-    !nonceForm.test(jti) ||
-    (rfp !== undefined && (typeof rfp !== 'string' || !proofForm.test(rfp))) ||
+    !bytes16.test(jti) ||
+    (rfp !== undefined && (typeof rfp !== 'string' || !bytes16.test(rfp))) ||
     !isPlain(as) ||
     !isPlain(sub) ||
     !isPlain(flow) ||
@@ -130,7 +131,7 @@ export function checkPayload(payload: unknown, alg: Alg, kid: string, expected: 
   }
 }
 
-/** What a binding proof is the SHA-256 of. */
+/** What a binding proof is the first half of the SHA-256 of. */
 export function bindingInput(binding: Uint8Array, nonce: Uint8Array): Uint8Array<ArrayBuffer> {
   const input = new Uint8Array(label.length + bindingSize + nonceSize)
   input.set(label)
@@ -149,9 +150,13 @@ export function neededProof(
   return bindingInput(binding, decode(state.nonce))
 }
 
+export function proofOf(hash: Uint8Array): string {
+  return encode(hash.subarray(0, proofSize))
+}
+
 /** Compares in a time that does not depend on where the difference is. */
 export function checkProof(rfp: string | undefined, hash: Uint8Array): void {
-  const proof = encode(hash)
+  const proof = proofOf(hash)
   let difference = 0
   for (let i = 0; i < proof.length; i++) difference |= rfp!.charCodeAt(i) ^ proof.charCodeAt(i)
   if (difference !== 0) refuse('binding_mismatch')

@@ -1,5 +1,5 @@
-// Two clocks for one batch: the wall, and the processor time of the process that ran it. On a machine that others use
-// too only the second one says what the work itself costs.
+// Two clocks for one batch: the wall, and the processor time of the process that ran it, which includes what its other
+// threads do for it.
 import { readdir, readFile } from 'node:fs/promises'
 import { batch } from './batch.ts'
 import type { Contenders, Job } from './contenders.ts'

@@ -7,7 +7,16 @@ import { sign as honoSign, verify as honoVerify } from 'hono/jwt'
 import { jwtVerify, SignJWT } from 'jose'
 import type { Alg, Latchkey } from 'latchkey'
 import { bytesOf, decode, encode } from './base64url.ts'
-import { checkPayload, checkProof, neededProof, payloadOf, refuse, typ, type Checked } from './claims.ts'
+import {
+  checkPayload,
+  checkProof,
+  neededProof,
+  payloadOf,
+  proofOf,
+  refuse,
+  typ,
+  type Checked,
+} from './claims.ts'
 import { claims, entropy, expectedAt, kids, type Keys } from './fixture.ts'
 import {
   decodeJson,
@@ -54,7 +63,7 @@ export async function makeContenders(
     const mac = subtle.sign('HMAC', keys.pkce, made.verifierInput)
     const proof = made.bindingInput && digest(made.bindingInput)
     const challenge = digest(verifierText(new Uint8Array(await mac)))
-    const rfp = proof && encode(await proof)
+    const rfp = proof && proofOf(await proof)
     return { rfp, challenge: encode(await challenge) }
   }
 
@@ -149,7 +158,7 @@ export async function makeContenders(
     },
     issue: () => {
       const made = draft(claims, context)
-      const rfp = made.bindingInput && encode(sha256(made.bindingInput))
+      const rfp = made.bindingInput && proofOf(sha256(made.bindingInput))
       const challenge = encode(sha256(verifierText(noblePkce.clone().update(made.verifierInput).digest())))
       const input = signingInput(hs256.encodedHeader, claims, made, rfp)
       const mac = nobleState.clone().update(bytesOf(input)).digest()

@@ -36,10 +36,10 @@ export function rowOf({ wall, cpu, ...cell }: Cell): Row {
   return { ...cell, us: median(wall), min: Math.min(...wall), max: Math.max(...wall), cpu: median(cpu) }
 }
 
-/** Ratios of processor time within each round, then their median: what disturbs one disturbs its neighbour too. */
+/** Ratios of wall time within each round, then their median: what disturbs one disturbs its neighbour too. */
 export function ratios(cells: readonly Cell[]): Ratios {
   const samplesOf = (runtime: string, job: Job, name: string) =>
-    cells.find((cell) => cell.runtime === runtime && cell.job === job && cell.name === name)!.cpu
+    cells.find((cell) => cell.runtime === runtime && cell.job === job && cell.name === name)!.wall
   return (runtime, job, name, to) => {
     const others = samplesOf(runtime, job, to)
     return median(samplesOf(runtime, job, name).map((us, round) => us / others[round]!))
@@ -71,7 +71,7 @@ export function verdicts(rows: readonly Row[], ratio: Ratios): Bar[] {
     ...against('state.verify'),
     ...against('state.issue'),
     atMost('state.verify.eddsa: latchkey / jose', than('state.verify.eddsa', 'latchkey', 'jose'), 1.6),
-    atMost('instantiate: microseconds', instantiation.cpu, 1000),
+    atMost('instantiate: microseconds', instantiation.us, 1000),
   ]
 }
 
@@ -89,7 +89,7 @@ export function show(
     Object.groupBy(rows, ({ runtime, job }) => `${job}, ${runtime}`),
   )) {
     console.log(`\n${title.padEnd(34)}${heads.map((head) => column(head, 12)).join('')}`)
-    for (const { runtime, job, name, us, min, max, cpu } of group!.toSorted((a, b) => a.cpu - b.cpu)) {
+    for (const { runtime, job, name, us, min, max, cpu } of group!.toSorted((a, b) => a.us - b.us)) {
       const numbers = [us, min, max, cpu, ratio(runtime, job, name, 'latchkey')]
       console.log(`  ${name.padEnd(32)}${numbers.map((number) => column(number, 12)).join('')}`)
     }

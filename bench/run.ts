@@ -75,7 +75,7 @@ try {
   const ratio = ratios(cells)
   const bars = verdicts(rows, ratio)
   console.log(`token of ${tokenBytes} bytes, ${rounds} rounds; us, min, max: wall time a run`)
-  console.log('cpu us: processor time a run; ratios and bars are made of it')
+  console.log('ratios and bars: of wall time, round by round; cpu us: processor time a run')
   show(rows, ratio, found, bars)
   if (!options.quick) {
     const file = path('./results.json')

@@ -26,7 +26,7 @@ std::string_view id_text(const Value& member) noexcept {
 }
 
 template <std::size_t N>
-Value first_said(const Value& object, const std::array<std::string_view, N>& names) noexcept {
+Value first_said(const Value& object, const std::array<profile::Literal, N>& names) noexcept {
   for (const std::string_view name : names) {
     if (name.empty()) break;
     const Value member = object.member(name);

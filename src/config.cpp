@@ -192,7 +192,8 @@ private:
   [[nodiscard]] bool read_title(const Value& entry, const profile::Profile& row,
                                 Provider& out) noexcept {
     const Value member = look(entry, "title");
-    out.title = member.present() ? member.text() : row.name == "generic" ? out.name : row.title;
+    const bool is_generic = std::string_view{row.name} == "generic";
+    out.title = member.present() ? member.text() : is_generic ? out.name : row.title;
     return text::is_plain(out.title, max_title);
   }
 

@@ -9,7 +9,14 @@
 #define RAPIDJSON_ASSERT(condition) LK_CHECK(condition)
 #define RAPIDJSON_NEW(type) nullptr
 #define RAPIDJSON_DELETE(pointer) static_cast<void>(pointer)
+// The general reader is the rare way: small, where the rest of this file is built for speed.
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((minsize)), apply_to = function)
+#endif
 #include <rapidjson/reader.h>
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 namespace latchkey::json {
 namespace {
@@ -96,16 +103,10 @@ private:
   // Up to the closing quotation mark; false at an escape or a control character.
   bool read_text(std::string_view& out) noexcept {
     if (!take('"')) return false;
-    const char* begin = rest_.data();
-    const char* end = begin + rest_.size();
-    const char* p = begin;
-    while (p != end && *p != '"') {
-      if (*p == '\\' || static_cast<std::uint8_t>(*p) < 0x20) return false;
-      ++p;
-    }
-    if (p == end) return false;
-    out = {begin, static_cast<std::size_t>(p - begin)};
-    rest_.remove_prefix(out.size() + 1);
+    const std::size_t size = text::span_unescaped(rest_);
+    if (size == rest_.size() || rest_[size] != '"') return false;
+    out = rest_.substr(0, size);
+    rest_.remove_prefix(size + 1);
     return true;
   }
 

@@ -121,11 +121,24 @@ bool read_form(Use use, MutBytes space, Signed& out) noexcept {
   return false;
 }
 
-// A header spelled as we spell it says which key it is, and all else there is to say.
-const keys::Key* find_by_header(keys::Ring ring, Use use, std::string_view header) noexcept {
+constexpr std::size_t encoded_mac_size = text::base64url_size(hs256_size);
+
+// A header spelled as we spell it says which key it is, and with it where each part lies. Whether a
+// dot stands inside the payload matters only for the name of a refusal.
+const keys::Key* find_by_header(keys::Ring ring, Use use, Signed& form) noexcept {
   if (use != Use::state) return nullptr;
   for (const keys::Key& key : ring) {
-    if (key.state_header.text.view() == header) return &key;
+    const std::string_view header = key.state_header.text.view();
+    const std::size_t around = header.size() + 1 + 1 + encoded_mac_size;
+    if (form.token.size() <= around) continue;
+    const std::size_t dot = form.token.size() - encoded_mac_size - 1;
+    if (form.token[header.size()] != '.' || form.token[dot] != '.' ||
+        !text::equal(form.token.substr(0, header.size()), header)) {
+      continue;
+    }
+    form.parts = {header, form.token.substr(header.size() + 1, form.token.size() - around),
+                  form.token.substr(dot + 1)};
+    return &key;
   }
   return nullptr;
 }
@@ -135,8 +148,11 @@ Verdict open_usual(const keys::Key& key, Signed& form) noexcept {
   form.kid = key.kid.view();
   form.alg = Alg::hs256;
   const auto rest = bytes_of(signing_input(form.token, form.parts)).subspan(64);
-  const bool good = crypto::equal(crypto::mac(key.state, key.state_header.mac, rest), form.mac);
-  return good ? opened(form) : refused(Refusal::bad_signature);
+  if (crypto::equal(crypto::mac(key.state, key.state_header.mac, rest), form.mac)) {
+    return opened(form);
+  }
+  const bool parts_more = form.parts.payload.find('.') != std::string_view::npos;
+  return refused(parts_more ? Refusal::malformed : Refusal::bad_signature);
 }
 
 void put_header(const keys::Key& key, Use use, Alg alg, Writer& out) noexcept {
@@ -209,11 +225,9 @@ Verdict open(keys::Ring ring, Use use, std::string_view token) noexcept {
   std::uint8_t space[max_header];
   Signed form;
   form.token = token;
-  if (token.size() > max_token || !split(token, form.parts)) return refused(Refusal::malformed);
-  if (const keys::Key* key = find_by_header(ring, use, form.parts.header)) {
-    return open_usual(*key, form);
-  }
-  if (!read_form(use, space, form)) return refused(Refusal::malformed);
+  if (token.size() > max_token) return refused(Refusal::malformed);
+  if (const keys::Key* key = find_by_header(ring, use, form)) return open_usual(*key, form);
+  if (!split(token, form.parts) || !read_form(use, space, form)) return refused(Refusal::malformed);
   const keys::Key* key = find(ring, form.alg, form.kid);
   if (key == nullptr) return refused(Refusal::unknown_key);
 

@@ -236,7 +236,8 @@ constexpr std::array<Profile, 28> table{{
 
 constexpr bool is_sorted_by_name() noexcept {
   for (std::size_t i = 1; i < table.size(); ++i) {
-    if (!(table[i - 1].name < table[i].name)) return false;
+    const std::string_view before = table[i - 1].name;
+    if (!(before < table[i].name)) return false;
   }
   return true;
 }
@@ -270,7 +271,7 @@ std::span<const Profile> all() noexcept { return table; }
 
 const Profile* find(std::string_view name) noexcept {
   for (const Profile& row : table) {
-    if (row.name == name) return &row;
+    if (std::string_view{row.name} == name) return &row;
   }
   return nullptr;
 }

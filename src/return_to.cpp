@@ -10,6 +10,8 @@ namespace {
 
 /// The parts of a relative URL, as bits of `encode_sets`.
 enum Part : std::uint8_t { path = 1, query = 2, fragment = 4 };
+/// A bit beside them: characters that mean nothing but themselves, wherever they stand in a path.
+constexpr std::uint8_t literal = 8;
 
 /// For every byte, the parts in which the URL standard percent-encodes it: the path, special-query
 /// and fragment percent-encode sets. `?` and `#` never stand inside the part that they end.
@@ -22,6 +24,10 @@ constexpr auto encode_sets = [] {
   for (const char c : {'^', '{', '}'}) sets[static_cast<std::uint8_t>(c)] = path;
   sets['`'] = path | fragment;
   sets['\''] = query;
+  for (const char c : {'-', '_'}) sets[static_cast<std::uint8_t>(c)] = literal;
+  for (char c = '0'; c <= '9'; ++c) sets[static_cast<std::uint8_t>(c)] = literal;
+  for (char c = 'A'; c <= 'Z'; ++c) sets[static_cast<std::uint8_t>(c)] = literal;
+  for (char c = 'a'; c <= 'z'; ++c) sets[static_cast<std::uint8_t>(c)] = literal;
   return sets;
 }();
 
@@ -118,6 +124,19 @@ bool may_leave_origin(std::string_view normal) noexcept {
   return false;
 }
 
+/// True only for a path that is normal as it stands: names of literal characters, each after one
+/// `/`.
+bool is_literal(std::string_view path) noexcept {
+  if (path.empty() || path.size() > max_return_to) return false;
+  bool after_name = true;
+  for (const auto byte : bytes_of(path)) {
+    const bool is_name = (encode_sets[byte] & literal) != 0;
+    if (!is_name && (byte != '/' || !after_name)) return false;
+    after_name = is_name;
+  }
+  return path.front() == '/';
+}
+
 bool lies_in(std::string_view normal, std::string_view base) noexcept {
   if (base.empty()) return true;
   if (!normal.starts_with(base)) return false;
@@ -153,6 +172,7 @@ Result<std::string_view> return_to(std::string_view text, std::string_view base,
 }
 
 bool is_return_to(std::string_view text) noexcept {
+  if (is_literal(text)) return true;
   std::uint8_t space[max_return_to];
   const auto normal = return_to(text, {}, space);
   return normal && *normal == text;

@@ -19,6 +19,9 @@ constexpr std::string_view binding_label = "lk.rfp1";
 constexpr std::string_view pkce_label = "pkce S256";
 
 using Nonce = std::array<std::uint8_t, nonce_size>;
+// The half of a SHA-256 hash: nobody who cannot set the cookie gains by a second preimage, and each
+// token is a hash block shorter.
+using Proof = std::array<std::uint8_t, 16>;
 
 constexpr std::string_view prefix_of(OwnerKind kind) noexcept {
   switch (kind) {
@@ -28,27 +31,30 @@ constexpr std::string_view prefix_of(OwnerKind kind) noexcept {
   return {};
 }
 
-SmallText<43> encode32(Bytes bytes) noexcept {
-  std::uint8_t space[43];
+template <std::size_t N> SmallText<N> encode(Bytes bytes) noexcept {
+  std::uint8_t space[N];
   Writer out{space};
   text::base64url_put(out, bytes);
-  LK_CHECK(out.size() == sizeof space);
-  SmallText<43> encoded;
+  LK_CHECK(out.size() == N);
+  SmallText<N> encoded;
   encoded.assign(text_of(out.written()));
   return encoded;
 }
 
-SmallText<43> binding_proof(Bytes binding, const Nonce& nonce) noexcept {
-  std::uint8_t bound[binding_label.size() + binding_size];
-  Writer out{bound};
-  out.put(binding_label);
-  out.put(binding);
-  LK_CHECK(!out.overflow() && out.size() == sizeof bound);
-  return encode32(crypto::sha256(out.written(), nonce));
+Proof binding_proof(Bytes binding, const Nonce& nonce) noexcept {
+  LK_CHECK(binding.size() == binding_size);
+  std::uint8_t bound[binding_label.size() + binding_size + nonce_size];
+  auto* to = std::copy(binding_label.begin(), binding_label.end(), bound);
+  to = std::copy(binding.begin(), binding.end(), to);
+  std::copy(nonce.begin(), nonce.end(), to);
+  const auto hash = crypto::sha256(bound);
+  Proof proof;
+  std::copy_n(hash.begin(), proof.size(), proof.begin());
+  return proof;
 }
 
 SmallText<43> derive_verifier(const keys::Key& key, const Nonce& nonce) noexcept {
-  return encode32(crypto::mac(key.pkce, bytes_of(pkce_label), nonce));
+  return encode<43>(crypto::mac(key.pkce, bytes_of(pkce_label), nonce));
 }
 
 bool is_claim(std::string_view text) noexcept { return text::is_plain(text, max_claim); }
@@ -125,35 +131,48 @@ bool read_seconds(const json::Node& node, UnixMillis& out) noexcept {
   return true;
 }
 
-template <std::size_t N> bool read_encoded(const json::Node& node, std::string_view& out) noexcept {
-  std::array<std::uint8_t, N> bytes;
+bool read_16(const json::Node& node, std::string_view& out,
+             std::array<std::uint8_t, 16>& bytes) noexcept {
   out = node.text;
   const auto size = text::base64url_decode(out, bytes);
-  return node.kind == json::Kind::text && size && *size == N;
+  return node.kind == json::Kind::text && size && *size == bytes.size();
 }
 
-// One member of the payload; false for an unknown name or an impossible value. The length of the
-// name tells most of them apart.
-bool read_claim(const json::Node& node, State& out) noexcept {
-  const std::string_view name = node.name;
-  switch (name.size()) {
-  case 1: return name == "v" && node.kind == json::Kind::integer && node.integer == version;
-  case 2: return name == "as" && read_text(node, out.provider);
-  case 3:
-    if (name == "iss") return read_text(node, out.issuer);
-    if (name == "aud") return read_text(node, out.audience);
-    if (name == "iat") return read_seconds(node, out.issued_at);
-    if (name == "exp") return read_seconds(node, out.expires_at);
-    if (name == "jti") return read_encoded<nonce_size>(node, out.nonce);
-    if (name == "rfp") return read_encoded<32>(node, out.rfp);
-    if (name == "sub") return read_text(node, out.subject);
-    if (name == "own") return node.kind == json::Kind::text && read_owner(node.text, out);
-    return name == "app" && read_text(node, out.app);
-  case 4: return name == "flow" && read_text(node, out.flow);
-  case 15:
-    out.return_to = node.text;
-    return name == "target_link_uri" && node.kind == json::Kind::text && is_return_to(node.text);
-  default: return false;
+// A member's name as a number, so that telling names apart is a switch. Longer ones are all 0.
+constexpr std::uint64_t short_name(std::string_view name) noexcept {
+  if (name.size() > 4) return 0;
+  std::uint64_t number = name.size();
+  for (const char c : name) number = number << 8 | static_cast<std::uint8_t>(c);
+  return number;
+}
+
+// What a payload says, and the bytes that two of its texts stand for.
+struct Payload {
+  State state;
+  Nonce nonce{};
+  Proof proof{};
+};
+
+// One member of the payload; false for an unknown name or an impossible value.
+bool read_claim(const json::Node& node, Payload& out) noexcept {
+  State& state = out.state;
+  switch (short_name(node.name)) {
+  case short_name("v"): return node.kind == json::Kind::integer && node.integer == version;
+  case short_name("as"): return read_text(node, state.provider);
+  case short_name("iss"): return read_text(node, state.issuer);
+  case short_name("aud"): return read_text(node, state.audience);
+  case short_name("iat"): return read_seconds(node, state.issued_at);
+  case short_name("exp"): return read_seconds(node, state.expires_at);
+  case short_name("jti"): return read_16(node, state.nonce, out.nonce);
+  case short_name("rfp"): return read_16(node, state.rfp, out.proof);
+  case short_name("sub"): return read_text(node, state.subject);
+  case short_name("own"): return node.kind == json::Kind::text && read_owner(node.text, state);
+  case short_name("app"): return read_text(node, state.app);
+  case short_name("flow"): return read_text(node, state.flow);
+  default:
+    state.return_to = node.text;
+    return node.name == "target_link_uri" && node.kind == json::Kind::text &&
+           is_return_to(node.text);
   }
 }
 
@@ -162,21 +181,23 @@ constexpr std::size_t required_members = 10;
 
 struct Read {
   bool well_formed{false};
-  std::size_t required{0};
+  bool complete{false};
 };
 
 // Duplicate names never reach this: the JSON reader refuses them.
-Read read_payload(MutBytes json, State& out) noexcept {
+Read read_payload(MutBytes json, Payload& out) noexcept {
   json::Node nodes[max_members + 1];
   const auto root = json::parse(json, nodes);
   if (!root || !root->is(json::Kind::object)) return {};
-  Read read{true, 0};
+  std::size_t members = 0;
   for (auto member = root->first(); member.present(); member = root->next(member)) {
     if (!read_claim(member.node(), out)) return {};
-    const std::string_view name = member.node().name;
-    if (name != "rfp" && name != "app" && name != "target_link_uri") ++read.required;
+    ++members;
   }
-  return read;
+  const State& state = out.state;
+  const std::size_t optional = std::size_t{!state.rfp.empty()} + std::size_t{!state.app.empty()} +
+                               std::size_t{!state.return_to.empty()};
+  return {true, members == required_members + optional};
 }
 
 Errc refusal(jws::Refusal why) noexcept {
@@ -188,22 +209,20 @@ Errc refusal(jws::Refusal why) noexcept {
   return Errc::state_malformed;
 }
 
-bool is_bound_to(const State& state, const Expected& expected) noexcept {
+bool is_bound_to(const Payload& payload, const Expected& expected) noexcept {
   if (expected.binding_mode == Binding::unchecked) return true;
-  if (state.rfp.empty() && expected.binding.empty()) return true;
-  if (state.rfp.empty() || expected.binding.size() != binding_size) return false;
-  Nonce nonce;
-  const auto size = text::base64url_decode(state.nonce, nonce);
-  LK_CHECK(size && *size == nonce.size());
-  const auto proof = binding_proof(expected.binding, nonce);
-  return crypto::equal(bytes_of(proof.view()), bytes_of(state.rfp));
+  const bool bound = !payload.state.rfp.empty();
+  if (!bound && expected.binding.empty()) return true;
+  if (!bound || expected.binding.size() != binding_size) return false;
+  return crypto::equal(binding_proof(expected.binding, payload.nonce), payload.proof);
 }
 
 bool differs(std::string_view actual, std::string_view expected) noexcept {
-  return !expected.empty() && actual != expected;
+  return !expected.empty() && !text::equal(actual, expected);
 }
 
-Result<State> check(const State& state, const Expected& expected) noexcept {
+Result<State> check(const Payload& payload, const Expected& expected) noexcept {
+  const State& state = payload.state;
   // Whole seconds: a life of 600 s is over in second 601, wherever in its second it began.
   const std::int64_t now = expected.now.to_seconds();
   const std::int64_t issued_at = state.issued_at.to_seconds();
@@ -213,12 +232,12 @@ Result<State> check(const State& state, const Expected& expected) noexcept {
   }
   if (issued_at > expected.now.plus(expected.skew).to_seconds()) return Errc::state_from_future;
   if (now > expires_at) return Errc::state_expired;
-  if (state.issuer != expected.issuer) return Errc::issuer_mismatch;
-  if (state.audience != expected.audience) return Errc::audience_mismatch;
+  if (!text::equal(state.issuer, expected.issuer)) return Errc::issuer_mismatch;
+  if (!text::equal(state.audience, expected.audience)) return Errc::audience_mismatch;
   if (differs(state.flow, expected.flow)) return Errc::flow_mismatch;
   if (differs(state.provider, expected.provider)) return Errc::provider_mismatch;
   if (differs(state.subject, expected.subject)) return Errc::subject_mismatch;
-  if (!is_bound_to(state, expected)) return Errc::binding_mismatch;
+  if (!is_bound_to(payload, expected)) return Errc::binding_mismatch;
   return state;
 }
 
@@ -227,15 +246,14 @@ Result<State> read_opened(const jws::Opened& opened, const Expected& expected,
                           MutBytes scratch) noexcept {
   const auto size = text::base64url_decode(opened.payload, scratch);
   if (!size) return Errc::state_malformed;
-  State state;
-  const Read read = read_payload(scratch.first(*size), state);
-  if (!read.well_formed || read.required != required_members) return Errc::state_payload_invalid;
+  Payload payload;
+  if (!read_payload(scratch.first(*size), payload).complete) return Errc::state_payload_invalid;
   Writer behind{scratch.subspan(*size)};
   behind.put(opened.kid.view());
   if (behind.overflow()) return Errc::state_malformed;
-  state.kid = text_of(behind.written());
-  state.alg = opened.alg;
-  return check(state, expected);
+  payload.state.kid = text_of(behind.written());
+  payload.state.alg = opened.alg;
+  return check(payload, expected);
 }
 
 template <class Keys>
@@ -262,12 +280,9 @@ Result<Issued> issue(keys::Ring ring, const Claims& claims, UnixMillis now, Byte
   const std::int64_t expires_at = issued_at + claims.ttl.value / 1000;
 
   Issued issued;
-  std::uint8_t nonce_space[22];
-  Writer encoded{nonce_space};
-  text::base64url_put(encoded, nonce);
-  issued.nonce.assign(text_of(encoded.written()));
-  SmallText<43> rfp;
-  if (!claims.binding.empty()) rfp = binding_proof(claims.binding, nonce);
+  issued.nonce = encode<22>(nonce);
+  SmallText<22> rfp;
+  if (!claims.binding.empty()) rfp = encode<22>(binding_proof(claims.binding, nonce));
 
   std::uint8_t space[max_payload];
   Writer payload{space};
@@ -280,7 +295,7 @@ Result<Issued> issue(keys::Ring ring, const Claims& claims, UnixMillis now, Byte
   }
   issued.token = text_of(token.written());
   const auto verifier = derive_verifier(ring.front(), nonce);
-  issued.challenge = encode32(crypto::sha256(bytes_of(verifier.view())));
+  issued.challenge = encode<43>(crypto::sha256(bytes_of(verifier.view())));
   issued.expires_at = UnixMillis::from_seconds(expires_at);
   return issued;
 }
@@ -300,9 +315,9 @@ Result<State> peek(std::string_view token, MutBytes scratch) noexcept {
   if (token.size() > max_token || !jws::split(token, parts)) return Errc::state_malformed;
   const auto size = text::base64url_decode(parts.payload, scratch);
   if (!size) return Errc::state_malformed;
-  State state;
-  if (!read_payload(scratch.first(*size), state).well_formed) return Errc::state_malformed;
-  return state;
+  Payload payload;
+  if (!read_payload(scratch.first(*size), payload).well_formed) return Errc::state_malformed;
+  return payload.state;
 }
 
 Result<SmallText<43>> code_verifier(keys::Ring ring, std::string_view kid,

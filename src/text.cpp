@@ -1,6 +1,7 @@
 #include "latchkey/text.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace latchkey::text {
@@ -55,6 +56,22 @@ bool is_plain_ascii(std::uint64_t eight) noexcept {
   const std::uint64_t below_blank = eight - each_byte(0x20);
   const std::uint64_t del_or_above = eight + each_byte(0x01);
   return ((eight | below_blank | del_or_above) & each_byte(0x80)) == 0;
+}
+
+bool is_unescaped(char c) noexcept {
+  return c != '"' && c != '\\' && static_cast<std::uint8_t>(c) >= 0x20;
+}
+
+// How many of eight bytes come before the first that must be escaped. A byte is zero where it is
+// the one looked for, and only zero borrows, so the lowest mark is exact.
+std::size_t unescaped_in(std::uint64_t eight) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  const std::uint64_t quotes = eight ^ each_byte('"');
+  const std::uint64_t escapes = eight ^ each_byte('\\');
+  const std::uint64_t marks = ((quotes - each_byte(1)) & ~quotes) |
+                              ((escapes - each_byte(1)) & ~escapes) |
+                              ((eight - each_byte(0x20)) & ~eight);
+  return static_cast<std::size_t>(std::countr_zero(marks & each_byte(0x80))) / 8;
 }
 
 // The standard alphabet, told apart by `+` and `/`; a text that mixes both alphabets is refused.
@@ -149,6 +166,29 @@ Result<void> decode_key32(std::string_view text, MutBytes out32) noexcept {
     good = decode_base64_32(text, out32);
   }
   return good ? Result<void>{} : Result<void>{Errc::key_invalid};
+}
+
+[[gnu::noinline]] bool equal(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  std::size_t i = 0;
+  for (; i + 8 <= a.size(); i += 8) {
+    if (eight_at(a, i) != eight_at(b, i)) return false;
+  }
+  for (; i < a.size(); ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
+}
+
+std::size_t span_unescaped(std::string_view text) noexcept {
+  std::size_t i = 0;
+  while (i + 8 <= text.size()) {
+    const std::size_t n = unescaped_in(eight_at(text, i));
+    i += n;
+    if (n < 8) return i;
+  }
+  while (i < text.size() && is_unescaped(text[i])) ++i;
+  return i;
 }
 
 bool is_ascii(Bytes bytes) noexcept {

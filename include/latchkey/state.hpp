@@ -1,7 +1,8 @@
 /// The OAuth `state` parameter as a signed, bound, expiring token.
 ///
 /// A compact JWS with the claims of the JWT-encoded-state draft: `iss aud iat exp jti rfp as sub
-/// target_link_uri`, and ours: `flow own app v`. Verifying is pure. Using a state up is a separate,
+/// target_link_uri`, and ours: `flow own app v`. `rfp` is the first half of the SHA-256 of a label,
+/// the browser's cookie and the nonce. Verifying is pure. Using a state up is a separate,
 /// atomic store operation on its nonce after everything else has passed; see callback.hpp.
 #pragma once
 

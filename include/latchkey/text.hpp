@@ -25,6 +25,13 @@ void base64url_put(Writer& out, Bytes bytes) noexcept;
 /// @return ok, or `key_invalid`.
 [[nodiscard]] Result<void> decode_key32(std::string_view text, MutBytes out32) noexcept;
 
+/// `a == b`, eight bytes at a time; how long it takes says where they differ.
+[[nodiscard]] bool equal(std::string_view a, std::string_view b) noexcept;
+
+/// How many bytes of a JSON string stand before the first quotation mark, backslash or control
+/// character; all of them when there is none.
+[[nodiscard]] std::size_t span_unescaped(std::string_view text) noexcept;
+
 /// True when every byte is below 0x80.
 [[nodiscard]] bool is_ascii(Bytes bytes) noexcept;
 

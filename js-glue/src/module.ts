@@ -39,6 +39,8 @@ export class Module {
   f64!: Float64Array
   /** The first byte of the arena that nothing has been put into yet. */
   #free: number = abi.arena.data
+  #roomAt = -1
+  #roomView: Uint8Array = nothing
 
   constructor(compiled: WebAssembly.Module) {
     this.#compiled = compiled
@@ -54,6 +56,7 @@ export class Module {
       throw new Error('latchkey: this .wasm file belongs to another version of the package')
     }
     const arena = calls['lk_arena']!()
+    this.#roomAt = -1
     this.#exports = calls
     this.u8 = new Uint8Array(memory.buffer, arena, abi.arena.size)
     this.u16 = new Uint16Array(memory.buffer, arena, abi.arena.size / 2)
@@ -97,13 +100,21 @@ export class Module {
     return at
   }
 
+  /** What can still be put. Calls of one kind begin at one place, so the last view is kept. */
+  #room(): Uint8Array {
+    if (this.#roomAt !== this.#free) {
+      this.#roomAt = this.#free
+      this.#roomView = this.u8.subarray(this.#free, abi.arena.size - 4096)
+    }
+    return this.#roomView
+  }
+
   /** Puts text and returns its length in bytes; the place is the `free` of before. */
   putText(text: string): number {
     checkText(text)
     // A lone surrogate would become U+FFFD, and two different texts one and the same.
     if (!text.isWellFormed()) this.#refuse('utf8_invalid')
-    const room = this.u8.subarray(this.#free, abi.arena.size - 4096)
-    const { read, written } = encoder.encodeInto(text, room)
+    const { read, written } = encoder.encodeInto(text, this.#room())
     if (read !== text.length) this.#refuse('output_too_small')
     this.claim(written)
     return written
@@ -122,7 +133,7 @@ export class Module {
     const begin = this.#free
     const { u32 } = this
     let word = slices >>> 2
-    const { read, written } = encoder.encodeInto(joined, this.u8.subarray(begin, abi.arena.size - 4096))
+    const { read, written } = encoder.encodeInto(joined, this.#room())
     if (read === joined.length && written === read) {
       let at = begin
       for (let i = 0; i < texts.length; i++) {

@@ -142,7 +142,7 @@ export function verifyState(
     }
     u32[verifyFree] = module.free
     module.call(ring === undefined ? 'lk_state_verify_jwks' : 'lk_state_verify')
-    return readState(module) as State
+    return readState(module, [issuer, audience, flow, provider, subject])
   } finally {
     module.wipe()
   }
@@ -154,7 +154,7 @@ export function peekState(module: Module, token: string): UnverifiedState {
     const at = module.free
     const length = module.putText(token)
     module.call('lk_state_peek', at, length, module.free)
-    const { alg: _, owner, ...claims } = readState(module)
+    const { alg: _, owner, ...claims } = readState(module, [])
     const known = { ...claims, ...(owner.id === '' ? undefined : { owner }) }
     const present = Object.entries(known).filter(([, value]) => value !== '' && value !== -1)
     return Object.fromEntries(present) as unknown as UnverifiedState
@@ -180,7 +180,11 @@ export function codeVerifier(module: Module, ring: KeyRing, state: State): strin
   }
 }
 
-function readState(module: Module): Omit<State, never> {
+/**
+ * Reads a verified state. `compared`: issuer, audience, flow, provider and subject as they were compared; they are
+ * known, so only the others are read. Empty ones were not compared.
+ */
+function readState(module: Module, compared: readonly string[]): State {
   const { u8, u16, f64 } = module
   const base = module.word(stateText)
   // One decoding call for all texts; pieces of ASCII are then slices of it.
@@ -193,13 +197,13 @@ function readState(module: Module): Omit<State, never> {
   const app = piece(7)
   const returnTo = piece(8)
   return {
-    alg: algs[u8[stateAlg]!] as Alg,
+    alg: algs[u8[stateAlg]!]!,
     kid: piece(0),
-    issuer: piece(1),
-    audience: piece(2),
-    flow: piece(3),
-    provider: piece(4),
-    subject: piece(5),
+    issuer: compared[0] || piece(1),
+    audience: compared[1] || piece(2),
+    flow: compared[2] || piece(3),
+    provider: compared[3] || piece(4),
+    subject: compared[4] || piece(5),
     owner: { kind: ownerKinds[u8[stateOwnerKind]!]!, id: piece(6) },
     ...(app === '' ? undefined : { app }),
     ...(returnTo === '' ? undefined : { returnTo }),

@@ -47,7 +47,12 @@ const stateSign = ed25519(stateSeed)
 
 const typ = 'oauth-state+jwt'
 const nonce = Buffer.from(entropy.subarray(0, 16))
-const proof = createHash('sha256').update('lk.rfp1').update(binding).update(nonce).digest('base64url')
+const proof = createHash('sha256')
+  .update('lk.rfp1')
+  .update(binding)
+  .update(nonce)
+  .digest()
+  .toString('base64url', 0, 16)
 const seconds = now / 1000
 const joseNow = { currentDate: new Date(now) }
 const payload = {

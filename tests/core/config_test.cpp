@@ -471,16 +471,17 @@ TEST_CASE("config: client secrets") {
 
 TEST_CASE("config: every profile with URLs is configured by a client id alone") {
   for (const auto& row : profile::all()) {
-    INFO(row.name);
+    const std::string_view name = row.name;
+    INFO(name);
     const Checked checked{
-        with_provider(R"("profile":")" + std::string{row.name} + R"(","clientId":"c")")};
+        with_provider(R"("profile":")" + std::string{name} + R"(","clientId":"c")")};
     CHECK(checked.ok() == !row.authorization_url.empty());
     if (!checked.ok()) continue;
-    CHECK(checked.provider().title == row.title);
-    CHECK(checked.provider().authorization_url == row.authorization_url);
-    CHECK(checked.provider().token_url == row.token_url);
-    CHECK(checked.provider().revocation_url == row.revocation_url);
-    CHECK(checked.provider().user_info_url == row.user_info_url);
+    CHECK(checked.provider().title == std::string_view{row.title});
+    CHECK(checked.provider().authorization_url == std::string_view{row.authorization_url});
+    CHECK(checked.provider().token_url == std::string_view{row.token_url});
+    CHECK(checked.provider().revocation_url == std::string_view{row.revocation_url});
+    CHECK(checked.provider().user_info_url == std::string_view{row.user_info_url});
     CHECK(checked.provider().pkce == (row.pkce != profile::Pkce::no));
   }
 }

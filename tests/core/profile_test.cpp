@@ -51,10 +51,11 @@ TEST_CASE("profile: the table has exactly the fixed names, sorted") {
   REQUIRE(profile::all().size() == names.size());
   std::string_view before;
   for (const Profile& row : profile::all()) {
-    INFO(row.name);
-    CHECK(before < row.name);
-    CHECK(names.contains(row.name));
-    before = row.name;
+    const std::string_view name = row.name;
+    INFO(name);
+    CHECK(before < name);
+    CHECK(names.contains(name));
+    before = name;
   }
 }
 
@@ -69,7 +70,8 @@ TEST_CASE("profile: find takes exact names only") {
 
 TEST_CASE("profile: every row can be used") {
   for (const Profile& row : profile::all()) {
-    INFO(row.name);
+    const std::string_view name = row.name;
+    INFO(name);
     CHECK(text::is_plain(row.title, 64));
     CHECK_FALSE(row.account_id_members[0].empty());
     CHECK_FALSE(row.account_label_members[0].empty());
@@ -83,7 +85,7 @@ TEST_CASE("profile: every row can be used") {
       REQUIRE(parsed);
       CHECK(parsed->https);
       CHECK(parsed->path.size() > 1);
-      CHECK((!parsed->has_query || text == row.authorization_url));
+      CHECK((!parsed->has_query || text == std::string_view{row.authorization_url}));
     }
   }
 }

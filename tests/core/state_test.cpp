@@ -54,12 +54,14 @@ Expected usual_expected() {
   return expected;
 }
 
-// base64url(SHA-256(label, cookie, nonce)).
+// base64url of the first half of SHA-256(label, cookie, nonce).
 std::string rfp_of(const Octets& binding, const Octets& nonce) {
   Octets input = octets("lk.rfp1");
   input.insert(input.end(), binding.begin(), binding.end());
   input.insert(input.end(), nonce.begin(), nonce.end());
-  return base64url(sha256(input));
+  Octets hash = sha256(input);
+  hash.resize(16);
+  return base64url(hash);
 }
 
 Members usual_payload() {
@@ -984,8 +986,9 @@ TEST_CASE("state: the forms of owner, version, nonce, binding proof and return p
       {"jti", "22", false},
       {"jti", "null", false},
       {"rfp", in_quotes(""), false},
-      {"rfp", in_quotes(base64url(Octets(31, 1))), false},
-      {"rfp", in_quotes(base64url(Octets(33, 1))), false},
+      {"rfp", in_quotes(base64url(Octets(15, 1))), false},
+      {"rfp", in_quotes(base64url(Octets(17, 1))), false},
+      {"rfp", in_quotes(base64url(Octets(32, 1))), false},
       {"rfp", in_quotes(rfp_of(cookie, entropy) + "="), false},
       {"rfp", "null", false},
       {"rfp", "false", false},

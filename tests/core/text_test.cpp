@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+
 using namespace latchkey;
 using namespace latchkey::test;
 using namespace std::string_literals;
@@ -242,6 +244,44 @@ TEST_CASE("UTF-8: sequences of four bytes, at every distance from a block of eig
     if (text::is_utf8(exact) != slow_is_utf8(exact)) ++wrong;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("text: equal is ==, whatever length and wherever the difference") {
+  for (std::size_t size = 0; size <= 40; ++size) {
+    const std::string text(size, 'a');
+    const Octets exact = octets(text);
+    CHECK(text::equal(text_of(exact), text));
+    CHECK_FALSE(text::equal(text_of(exact), text + "a"));
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string other = text;
+      other[at] = static_cast<char>(0xE1);
+      CHECK_FALSE(text::equal(text_of(exact), other));
+    }
+  }
+}
+
+TEST_CASE("threat T17 text: what needs no escape ends at the first byte that does, in any place") {
+  // Neighbours of what is looked for, and bytes that differ from it in one bit alone.
+  constexpr unsigned around[] = {0x00, 0x01, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x5B, 0x5C, 0x5D, 0x7F,
+                                 0x80, 0x81, 0x9F, 0xA0, 0xA2, 0xA3, 0xDC, 0xDD, 0xFE, 0xFF};
+  for (std::size_t size = 0; size <= 26; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const unsigned one : around) {
+        for (const unsigned next : around) {
+          std::string text(size, 'x');
+          text[at] = static_cast<char>(one);
+          if (at + 1 < size) text[at + 1] = static_cast<char>(next);
+          const auto needs = [](char c) {
+            return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+          };
+          const auto end = std::find_if(text.begin(), text.end(), needs);
+          const Octets exact = octets(text);
+          const auto expected = static_cast<std::size_t>(end - text.begin());
+          if (text::span_unescaped(text_of(exact)) != expected) FAIL(size << ' ' << at);
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("text: ASCII is every byte below 0x80") {

@@ -81,7 +81,7 @@ export function compactJws(header: string, payload: string, signer: Signer): str
 export const header = (alg: string, kid: string, typ: string): string => JSON.stringify({ alg, kid, typ })
 
 export const rfp = (binding: Bytes, nonce: Bytes): string =>
-  base64url(sha256(utf8('lk.rfp1'), binding, nonce))
+  base64url(sha256(utf8('lk.rfp1'), binding, nonce).subarray(0, 16))
 
 export const codeVerifier = (key: Key, nonce: Bytes): string =>
   base64url(hmac(subkey(key, 'pkce'), utf8('pkce S256'), nonce))

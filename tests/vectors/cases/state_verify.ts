@@ -456,7 +456,9 @@ wrong('own-no-kind', 'An owner without a kind.', claims({ own: 'user-1' }))
 wrong('jti-15-bytes', 'A nonce has 16 bytes.', claims({ jti: base64url(hex(counting(0, 15))) }))
 wrong('jti-17-bytes', 'A nonce has 16 bytes.', claims({ jti: base64url(hex(counting(0, 17))) }))
 wrong('jti-spare-bits', 'A nonce has one spelling.', claims({ jti: respelled(nonce) }))
-wrong('rfp-31-bytes', 'A binding is a SHA-256 hash.', claims({ rfp: base64url(hex(counting(0, 31))) }))
+wrong('rfp-15-bytes', 'A binding proof has 16 bytes.', claims({ rfp: base64url(hex(counting(0, 15))) }))
+wrong('rfp-32-bytes', 'A binding proof has 16 bytes.', claims({ rfp: base64url(hex(counting(0, 32))) }))
+wrong('name-after-nul', 'A claim is named by all of its name.', payload.replace('"v":1', '"\\u0000v":1'))
 wrong('rfp-empty', 'A binding is not empty where it stands.', claims({ rfp: '' }))
 wrong(
   'return-other-host',
