@@ -1250,6 +1250,22 @@ TEST_CASE("threat T12 one cookie binds any number of states, and a proof fits on
         "binding_mismatch");
 }
 
+TEST_CASE("threat T12 every bit of a proof counts") {
+  const auto ring = ring_of({k1});
+  Octets input = octets("lk.rfp1");
+  input.insert(input.end(), cookie.begin(), cookie.end());
+  input.insert(input.end(), entropy.begin(), entropy.end());
+  Octets proof = sha256(input);
+  proof.resize(16);
+  CHECK(verified(ring, foreign("rfp", in_quotes(base64url(proof)))) == "ok");
+  for (std::size_t bit = 0; bit < 128; ++bit) {
+    Octets other = proof;
+    other[bit / 8] = static_cast<std::uint8_t>(other[bit / 8] ^ (1U << (bit % 8)));
+    CAPTURE(bit);
+    CHECK(verified(ring, foreign("rfp", in_quotes(base64url(other)))) == "binding_mismatch");
+  }
+}
+
 // ---------------------------------------------------------------------------- order of the checks
 
 namespace {
