@@ -4,8 +4,8 @@
 import type { IssuedState } from 'latchkey'
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { format, resolveConfig } from 'prettier'
+import { readOptions } from '../scripts/options.ts'
 import { checkContenders } from './check.ts'
 import { nodeClock, workerdClock, type Clock } from './clock.ts'
 import type { Contenders, Job } from './contenders.ts'
@@ -13,8 +13,9 @@ import { sizes, versions } from './facts.ts'
 import { ratios, rowOf, show, verdicts, type Cell } from './report.ts'
 import { startWorkerd } from './workerd.ts'
 
-const { values: options } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, check: { type: 'boolean', default: false } },
+const { values: options } = readOptions({
+  quick: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
 })
 const rounds = options.quick ? 5 : 11
 const batchMs = options.quick ? 20 : 60

@@ -8,6 +8,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { root, toolEnv } from './paths.mjs'
+import { readOptions } from './options.ts'
+
+readOptions({})
 
 const work = `${root}/build/docs`
 rmSync(work, { recursive: true, force: true })

@@ -2,6 +2,9 @@
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { root, toolEnv } from './paths.mjs'
+import { readOptions } from './options.ts'
+
+readOptions({})
 
 const projects = globSync('{js-glue,wrangler,bench,tests,tests/*,wrangler/*,js-glue/*}/tsconfig.json', {
   cwd: root,

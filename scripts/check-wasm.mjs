@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { modulePaths, root } from './paths.mjs'
 import { readModule } from './wasm-module.mjs'
+import { readOptions } from './options.ts'
+
+readOptions({})
 
 const abi = JSON.parse(readFileSync(`${root}/wasm/abi.json`, 'utf8'))
 

@@ -4,8 +4,9 @@
 import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { root, toolEnv } from './paths.mjs'
+import { readOptions } from './options.ts'
 
-const check = process.argv.includes('--check')
+const check = readOptions({ check: { type: 'boolean' } }).values.check
 const llvm = readFileSync(`${root}/cmake/llvm-version`, 'utf8').trim()
 const sources = globSync('{include,src,wasm,tests,bench,cmake}/**/*.{cpp,hpp,c,h}', { cwd: root }).sort()
 

@@ -4,13 +4,10 @@
 // What libFuzzer finds new stays in build/fuzz/corpus; an input that breaks something in build/fuzz/findings.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { readOptions } from './options.ts'
 import { root, toolEnv } from './paths.mjs'
 
-const { values, positionals } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' } },
-  allowPositionals: true,
-})
+const { values, positionals } = readOptions({ seconds: { type: 'string', default: '60' } }, { names: true })
 const seconds = Number(values.seconds)
 if (!Number.isInteger(seconds) || seconds < 1)
   stop(`--seconds takes a whole number from 1 up, not ${values.seconds}`)

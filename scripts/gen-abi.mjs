@@ -9,6 +9,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { format } from 'prettier'
 import { modulePaths, root } from './paths.mjs'
 import { readModule } from './wasm-module.mjs'
+import { readOptions } from './options.ts'
 
 const startBudget = { edge: 131_072, verify: 65_536 }
 
@@ -44,7 +45,7 @@ const stale = Object.entries(files).filter(([path, text]) => {
   const full = `${root}/${path}`
   return !existsSync(full) || readFileSync(full, 'utf8') !== text
 })
-if (process.argv.includes('--check')) {
+if (readOptions({ check: { type: 'boolean' } }).values.check) {
   for (const [path] of stale) console.error(`${path} is stale; type: npm run build`)
   process.exit(stale.length === 0 ? 0 : 1)
 }

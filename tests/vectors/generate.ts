@@ -17,6 +17,7 @@ import seal from './cases/seal.ts'
 import stateIssue from './cases/state_issue.ts'
 import stateVerify from './cases/state_verify.ts'
 import { digestOf, type Document, outcomeOf } from './format.ts'
+import { readOptions } from '../../scripts/options.ts'
 
 const folder = new URL('.', import.meta.url)
 
@@ -64,7 +65,7 @@ export async function staleFiles(): Promise<string[]> {
 }
 
 if (import.meta.main) {
-  if (process.argv.includes('--check')) {
+  if (readOptions({ check: { type: 'boolean' } }).values.check) {
     const stale = await staleFiles()
     for (const name of stale) console.error(`stale: tests/vectors/${name}`)
     process.exitCode = stale.length === 0 ? 0 : 1

@@ -1,5 +1,6 @@
 /** `npm start`. */
 import { fileURLToPath } from 'node:url'
+import { readOptions } from '../../scripts/options.ts'
 import { startLocal } from './local.ts'
 
 const path = (relative: string): string => fileURLToPath(new URL(`../${relative}`, import.meta.url))
@@ -17,6 +18,7 @@ function show(line: string): void {
 }
 
 async function main(): Promise<void> {
+  readOptions({})
   console.log('Starting Latchkey …')
   const local = await startLocal({
     port: portFrom('PORT', 8787),
