@@ -264,6 +264,7 @@ TEST_CASE("threat T17 text: what needs no escape ends at the first byte that doe
   // Neighbours of what is looked for, and bytes that differ from it in one bit alone.
   constexpr unsigned around[] = {0x00, 0x01, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x5B, 0x5C, 0x5D, 0x7F,
                                  0x80, 0x81, 0x9F, 0xA0, 0xA2, 0xA3, 0xDC, 0xDD, 0xFE, 0xFF};
+  std::size_t wrong = 0;
   for (std::size_t size = 0; size <= 26; ++size) {
     for (std::size_t at = 0; at < size; ++at) {
       for (const unsigned one : around) {
@@ -277,11 +278,12 @@ TEST_CASE("threat T17 text: what needs no escape ends at the first byte that doe
           const auto end = std::find_if(text.begin(), text.end(), needs);
           const Octets exact = octets(text);
           const auto expected = static_cast<std::size_t>(end - text.begin());
-          if (text::span_unescaped(text_of(exact)) != expected) FAIL(size << ' ' << at);
+          if (text::span_unescaped(text_of(exact)) != expected) ++wrong;
         }
       }
     }
   }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("text: ASCII is every byte below 0x80") {
