@@ -79,6 +79,7 @@ export const suites = [
   { name: 'vectors-workerd', steps: [built, vitest('workerd', 'tests/workerd')] },
   { name: 'vectors-chromium', steps: [built, nodeTest('Chromium', 'tests/js/vectors.chromium.test.ts')] },
   { name: 'worker', steps: [built, vitest('workerd', 'wrangler')] },
+  { name: 'servers', steps: [nodeTest('Node', 'tests/servers/*.test.ts')] },
   { name: 'e2e', steps: [built, nodeTest('Chromium', 'tests/e2e/*.test.ts')] },
   {
     name: 'docs',
