@@ -76,7 +76,7 @@ try {
   const ratio = ratios(cells)
   const bars = verdicts(rows, ratio)
   console.log(`token of ${tokenBytes} bytes, ${rounds} rounds; us, min, max: wall time a run`)
-  console.log('ratios and bars: of wall time, round by round; cpu us: processor time a run')
+  console.log('cpu us: processor time a run; x: times latchkey, by both; bars: by processor time')
   show(rows, ratio, found, bars)
   if (!options.quick) {
     const file = path('./results.json')
