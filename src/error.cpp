@@ -60,6 +60,10 @@ std::string_view to_string(Errc code) noexcept {
   case Errc::not_connected: return "not_connected";
   case Errc::reconnect_required: return "reconnect_required";
   case Errc::corrupt: return "corrupt";
+  case Errc::store_unfit: return "store_unfit";
+  case Errc::lease_too_short: return "lease_too_short";
+  case Errc::revoked: return "revoked";
+  case Errc::temporarily_unavailable: return "temporarily_unavailable";
   }
   return {};
 }
@@ -142,6 +146,10 @@ std::string_view meaning(Errc code) noexcept {
   case Errc::not_connected: return "there is no connection";
   case Errc::reconnect_required: return "the connection can no longer give a token";
   case Errc::corrupt: return "a stored record does not open; it is kept as it is";
+  case Errc::store_unfit: return "a store without compare-and-swap or strong reads";
+  case Errc::lease_too_short: return "the lease does not outlive the token request";
+  case Errc::revoked: return "the connection was revoked";
+  case Errc::temporarily_unavailable: return "no token now; the connection is as it was";
   }
   return {};
 }
@@ -178,7 +186,8 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::exchange_unreachable:
   case Errc::account_unreadable:
   case Errc::not_connected:
-  case Errc::reconnect_required: return PublicCode::exchange_failed;
+  case Errc::reconnect_required:
+  case Errc::revoked: return PublicCode::exchange_failed;
 
   case Errc::already_connected: return PublicCode::already_connected;
 
@@ -191,7 +200,8 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::media_type_refused:
   case Errc::proxied_refused: return PublicCode::not_allowed;
 
-  case Errc::store_unavailable: return PublicCode::temporarily_unavailable;
+  case Errc::store_unavailable:
+  case Errc::temporarily_unavailable: return PublicCode::temporarily_unavailable;
 
   case Errc::slice_invalid:
   case Errc::output_too_small:
@@ -212,7 +222,9 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::config_invalid:
   case Errc::provider_unknown:
   case Errc::connect_disabled:
-  case Errc::corrupt: return PublicCode::misconfigured;
+  case Errc::corrupt:
+  case Errc::store_unfit:
+  case Errc::lease_too_short: return PublicCode::misconfigured;
   }
   LK_CHECK(false);
   return PublicCode::misconfigured;

@@ -98,6 +98,10 @@ enum class Errc : std::uint8_t {
   not_connected = 120,  ///< there is no connection
   reconnect_required = 121,  ///< the connection can no longer give a token
   corrupt = 122,  ///< a stored record does not open; kept as it is
+  store_unfit = 123,  ///< a store without compare-and-swap or strong reads must not refresh
+  lease_too_short = 124,  ///< the lease does not outlive the token request it protects
+  revoked = 125,  ///< the connection was revoked
+  temporarily_unavailable = 126,  ///< no token now; the connection is as it was
 };
 
 /// What a URL, a page or a caller outside may ever see.

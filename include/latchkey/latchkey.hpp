@@ -15,6 +15,7 @@
 #include "latchkey/keys.hpp"
 #include "latchkey/principal.hpp"
 #include "latchkey/profile.hpp"
+#include "latchkey/refresh.hpp"
 #include "latchkey/return_to.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/seal.hpp"

@@ -272,6 +272,25 @@ export const abi = {
       public: 'misconfigured',
       meaning: 'a stored record does not open; it is kept as it is',
     },
+    {
+      number: 123,
+      name: 'store_unfit',
+      public: 'misconfigured',
+      meaning: 'a store without compare-and-swap or strong reads',
+    },
+    {
+      number: 124,
+      name: 'lease_too_short',
+      public: 'misconfigured',
+      meaning: 'the lease does not outlive the token request',
+    },
+    { number: 125, name: 'revoked', public: 'exchange_failed', meaning: 'the connection was revoked' },
+    {
+      number: 126,
+      name: 'temporarily_unavailable',
+      public: 'temporarily_unavailable',
+      meaning: 'no token now; the connection is as it was',
+    },
   ],
   publicCodes: [
     { number: 0, name: 'none' },

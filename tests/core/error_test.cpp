@@ -74,6 +74,10 @@ const struct Row {
     {120, "not_connected", "exchange_failed"},
     {121, "reconnect_required", "exchange_failed"},
     {122, "corrupt", "misconfigured"},
+    {123, "store_unfit", "misconfigured"},
+    {124, "lease_too_short", "misconfigured"},
+    {125, "revoked", "exchange_failed"},
+    {126, "temporarily_unavailable", "temporarily_unavailable"},
 };
 
 const char* const public_codes[] = {
