@@ -74,6 +74,22 @@ export const suites = [
   },
   { name: 'native-dev', steps: [cmake('dev'), catch2('dev')] },
   { name: 'native-clang', steps: [cmake('clang'), catch2('clang')] },
+  {
+    name: 'sim',
+    steps: [
+      cmake('clang', 'latchkey_explore', 'latchkey_sim'),
+      check('every state of a small world', 'build/clang/tests/latchkey_explore'),
+      check('bugs planted there are found', 'build/clang/tests/latchkey_explore', '--plants'),
+      check(
+        '10,000 seeds and the scenarios',
+        'build/clang/tests/sim/latchkey_sim',
+        '--seeds',
+        '10000',
+        '--scenarios',
+      ),
+      check('historical bugs are found', 'build/clang/tests/sim/latchkey_sim', '--bugs'),
+    ],
+  },
   { name: 'glue', steps: [built, nodeTest('Node', 'js-glue/test/*.test.ts')] },
   { name: 'vectors-node', steps: [built, nodeTest('Node', 'tests/js/vectors.node.test.ts')] },
   { name: 'vectors-workerd', steps: [built, vitest('workerd', 'tests/workerd')] },

@@ -44,6 +44,18 @@ Millis time_out_of(const Traits& traits, const Policy& policy) noexcept {
 
 /// What another use of the row's refresh token would do, at the latest when the request for it is
 /// given up.
+/// What a lease has left when its request is given up: time to store the answer.
+Millis margin_of(const Policy& policy) noexcept {
+  return most({policy.lease.value - policy.time_out.value}, {0});
+}
+
+/// True while a request may be at the provider, or its answer on the way to the store. Its own
+/// lease says the same, unless somebody who disconnects has taken that over.
+bool is_in_flight(const Row& row, UnixMillis now, const Policy& policy) noexcept {
+  return row.intent.open &&
+         is_before(now, row.intent.deadline.plus(margin_of(policy)), policy.lease);
+}
+
 Rotation rotation_now(const Row& row, UnixMillis now, const Traits& traits,
                       const Policy& policy) noexcept {
   switch (traits.rotation) {
@@ -152,6 +164,13 @@ private:
   [[nodiscard]] Generation generation() const noexcept { return generation_of(row_); }
   [[nodiscard]] Doubt doubt() const noexcept { return doubt_of(row_, now_, policy_); }
   [[nodiscard]] bool is_leased() const noexcept { return refresh::is_leased(row_, now_, policy_); }
+  /// Nobody else may use the refresh token now.
+  [[nodiscard]] bool is_busy() const noexcept {
+    return is_leased() || is_in_flight(row_, now_, policy_);
+  }
+  [[nodiscard]] UnixMillis busy_until() const noexcept {
+    return is_leased() ? row_.lease.deadline : row_.intent.deadline.plus(margin_of(policy_));
+  }
   [[nodiscard]] bool is_cooling() const noexcept {
     return is_before(now_, row_.cool_down.next_attempt_at, policy_.rest);
   }
@@ -354,7 +373,7 @@ private:
       return serve(flow().waited ? Source::joined : Source::stored);
     }
     if (!row_.has_refresh) return cannot_refresh();
-    if (is_leased()) return wait_until(row_.lease.deadline, true);
+    if (is_busy()) return wait_until(busy_until(), true);
     if (flow().task == Task::report_rejected && is_named() && !row_.rejected && is_cooling()) {
       return settle(Settle::mark);
     }
@@ -496,7 +515,7 @@ private:
 
   /// Of several successors of one token only the last is good, where they are not the same: a pair
   /// replaces those of earlier attempts and gives way to those of later ones. A successor that
-  /// nobody got is made again with the token that is stored, while the grace lasts.
+  /// nobody got is made again with the token that is stored, if the next attempt is in the grace.
   [[nodiscard]] Fate fate() const noexcept {
     const bool unmoved = row_.version == flow().spent.version;
     if (traits_.rotation != Rotation::grace_new) return unmoved ? Fate::store : Fate::drop;
@@ -504,7 +523,8 @@ private:
     const Intent& last = row_.intent;
     if ((last.open ? last.epoch : last.doubt_epoch) <= flow().epoch) return Fate::store;
     if (last.open && flow().tries < policy_.max_tries) return Fate::wait;
-    const bool in_grace = rotation_now(row_, now_, traits_, policy_) == Rotation::grace_new;
+    const UnixMillis next = is_cooling() ? row_.cool_down.next_attempt_at : now_;
+    const bool in_grace = rotation_now(row_, next, traits_, policy_) == Rotation::grace_new;
     return in_grace ? Fate::drop : Fate::store;
   }
 
@@ -737,11 +757,16 @@ private:
   void login() noexcept {
     const bool there = !is_corrupt_ && row_.id == flow().named.id;
     if (there && row_.status != Status::absent) return done({});
+    // Another sign-in, and more than one write since: this one was stored and has been replaced.
+    const bool other = row_.id != flow().spent.id && row_.status != Status::absent;
+    if (flow().epoch != 0 && !is_corrupt_ && other && row_.epoch > flow().epoch) return done({});
     if (flow().named.id == no_lineage) return refuse_for_now(now_);
     if (flow().phase == Phase::begin) flow().reply = event_.reply;
-    persist(log_in(flow().named.id, is_corrupt_ ? 0 : row_.epoch, flow().reply.tokens, flow().at,
-                   traits_),
-            Blobs::login, Phase::ending);
+    const Row next = log_in(flow().named.id, is_corrupt_ ? 0 : row_.epoch, flow().reply.tokens,
+                            flow().at, traits_);
+    flow().spent = generation();
+    flow().epoch = next.epoch;
+    persist(next, Blobs::login, Phase::ending);
   }
 
   void revoke() noexcept {
@@ -784,7 +809,7 @@ private:
 
   [[nodiscard]] bool may_refresh() const noexcept {
     return row_.status == Status::live && row_.has_refresh && !is_usable() && !flow().attempted &&
-           !is_cooling() && (!is_leased() || is_mine());
+           !is_cooling() && (!is_leased() || is_mine()) && !is_in_flight(row_, now_, policy_);
   }
 
   void hold() noexcept {
@@ -1068,7 +1093,8 @@ bool is_leased(const Row& row, UnixMillis now, const Policy& policy) noexcept {
 }
 
 Doubt doubt_of(const Row& row, UnixMillis now, const Policy& policy) noexcept {
-  const bool under_way = is_leased(row, now, policy) && row.lease.epoch == row.intent.epoch;
+  const bool under_way = (is_leased(row, now, policy) && row.lease.epoch == row.intent.epoch) ||
+                         is_in_flight(row, now, policy);
   return row.intent.open && !under_way ? Doubt::silent : row.intent.doubt;
 }
 
