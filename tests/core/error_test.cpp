@@ -136,7 +136,7 @@ TEST_CASE("T06 each reason maps to its public code, and each public code is reac
 }
 
 TEST_CASE("error: a number that is no code has no public one") {
-  for (const int number : {4, 9, 13, 64, 123, 255}) {
+  for (const int number : {4, 9, 13, 64, 200, 255}) {
     CHECK(traps([&] { static_cast<void>(public_code(static_cast<Errc>(number))); }));
   }
 }
