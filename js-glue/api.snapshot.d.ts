@@ -56,6 +56,10 @@
 // 120 not_connected
 // 121 reconnect_required
 // 122 corrupt
+// 123 store_unfit
+// 124 lease_too_short
+// 125 revoked
+// 126 temporarily_unavailable
 // public codes:
 // 0 none
 // 1 access_denied

@@ -29,6 +29,7 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'account_unreadable',
     'not_connected',
     'reconnect_required',
+    'revoked',
   ],
   already_connected: ['already_connected'],
   not_allowed: [
@@ -41,7 +42,7 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'media_type_refused',
     'proxied_refused',
   ],
-  temporarily_unavailable: ['store_unavailable'],
+  temporarily_unavailable: ['store_unavailable', 'temporarily_unavailable'],
   misconfigured: [
     'slice_invalid',
     'output_too_small',
@@ -63,6 +64,8 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'provider_unknown',
     'connect_disabled',
     'corrupt',
+    'store_unfit',
+    'lease_too_short',
   ],
 }
 
