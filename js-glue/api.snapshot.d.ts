@@ -250,7 +250,7 @@ export type RequestVerdict =
       readonly status: number
       readonly code: ErrorCode
     }
-export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self'
+export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self' | 'own_account' | 'on_behalf'
 export interface WriteTarget {
   readonly scope: 'org' | 'user'
   readonly id: string
@@ -367,6 +367,7 @@ export interface Latchkey {
       role?: string
       requested: 'user' | 'org'
     }): WriteTarget
+    eraseTarget(facts: { subject: string; kind: Principal['kind']; id: string }): WriteTarget
   }
   readonly guard: {
     isLoopbackHost(host: string): boolean

@@ -393,6 +393,19 @@ LK_EXPORT(lk_scope_connect_target)
   });
 }
 
+LK_EXPORT(lk_scope_erase_target)
+(std::uint32_t subject, std::uint32_t subject_len, std::uint32_t id, std::uint32_t id_len,
+ std::uint32_t kind) noexcept {
+  return call<2'048>([=]() noexcept {
+    Inputs inputs;
+    const auto who = inputs.text(subject, subject_len);
+    const auto whose = inputs.text(id, id_len);
+    if (!inputs.good()) return fail(Errc::slice_invalid);
+    if (kind < 1 || kind > 3) return fail(Errc::claim_invalid);
+    return reply_target(scope::erase_target(who, static_cast<scope::Eraser>(kind), whose));
+  });
+}
+
 LK_EXPORT(lk_guard_is_loopback_host)(std::uint32_t host, std::uint32_t host_len) noexcept {
   return call<2'048>([=]() noexcept {
     Inputs inputs;

@@ -3,6 +3,7 @@ import { abi } from './abi.gen.ts'
 import { checkConfig } from './config.ts'
 import {
   connectTarget,
+  eraseTarget,
   guardRequest,
   isLoopbackHost,
   issuePrincipal,
@@ -48,6 +49,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     scope: {
       writeTarget: (facts) => writeTarget(m, facts),
       connectTarget: (facts) => connectTarget(m, facts),
+      eraseTarget: (facts) => eraseTarget(m, facts),
     },
     guard: {
       isLoopbackHost: (host) => isLoopbackHost(m, host),

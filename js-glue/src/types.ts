@@ -179,7 +179,7 @@ export interface RequestFacts {
 export type RequestVerdict =
   { readonly ok: true } | { readonly ok: false; readonly status: number; readonly code: ErrorCode }
 
-export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self'
+export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self' | 'own_account' | 'on_behalf'
 
 export interface WriteTarget {
   readonly scope: 'org' | 'user'
@@ -268,6 +268,8 @@ export interface Latchkey {
       role?: string
       requested: 'user' | 'org'
     }): WriteTarget
+    /** Whose account `subject` may have erased: a human their own, a service anyone's; throws `not_allowed`. */
+    eraseTarget(facts: { subject: string; kind: Principal['kind']; id: string }): WriteTarget
   }
   readonly guard: {
     isLoopbackHost(host: string): boolean

@@ -160,6 +160,12 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       free: ['0.subject', '0.org'],
     },
     {
+      name: 'scope.eraseTarget',
+      run: lk.scope.eraseTarget,
+      args: () => [{ subject: 'ops', kind: 'service', id: 'alex' }],
+      free: ['0.id'],
+    },
+    {
       name: 'guard.isLoopbackHost',
       run: lk.guard.isLoopbackHost,
       args: () => ['localhost:8787'],

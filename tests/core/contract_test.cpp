@@ -279,6 +279,7 @@ TEST_CASE("threat T26 contract: null and empty input to the decisions") {
   CHECK_FALSE(scope::write_target({}));
   CHECK_FALSE(scope::connect_target({}, scope::Scope::user));
   CHECK_FALSE(scope::connect_target({}, scope::Scope::org));
+  CHECK_FALSE(scope::erase_target({}, scope::Eraser::service, {}));
 
   const auto config = std::make_unique<config::Config>();
   CHECK_FALSE(static_cast<bool>(config::check({}, {}, {}, *config)));

@@ -335,6 +335,15 @@ Json connect_target(const Json& in) {
                                       requested == "org" ? scope::Scope::org : scope::Scope::user));
 }
 
+Json erase_target(const Json& in) {
+  const auto kind = text(in, "kind");
+  const auto eraser = kind == "human"     ? scope::Eraser::human
+                      : kind == "service" ? scope::Eraser::service
+                      : kind == "device"  ? scope::Eraser::device
+                                          : throw Refused{Errc::claim_invalid};
+  return target(scope::erase_target(text(in, "subject"), eraser, text(in, "id")));
+}
+
 Json guard_request(const Json& in) {
   const Json& said = in.at("facts");
   guard::RequestFacts facts;
@@ -488,6 +497,7 @@ constexpr Named operations[] = {
     {"principal.verify", principal_verify},
     {"scope.writeTarget", [](const Json& in) { return target(scope::write_target(facts_of(in))); }},
     {"scope.connectTarget", connect_target},
+    {"scope.eraseTarget", erase_target},
     {"guard.isLoopbackHost",
      [](const Json& in) -> Json { return url::is_loopback_host(text(in, "host")); }},
     {"guard.request", guard_request},

@@ -32,6 +32,7 @@ std::int32_t lk_principal_issue() noexcept;
 std::int32_t lk_principal_verify(U32, U32, U32, U32, double, U32) noexcept;
 std::int32_t lk_scope_write_target(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_scope_connect_target(U32, U32, U32, U32, U32, U32, U32) noexcept;
+std::int32_t lk_scope_erase_target(U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_guard_is_loopback_host(U32, U32) noexcept;
 std::int32_t lk_guard_request() noexcept;
 std::int32_t lk_guard_outbound(U32, U32, U32, U32, U32, U32) noexcept;
@@ -204,7 +205,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   const Slice b = n.slice();
   const Slice c = n.slice();
   const U32 free = n.free();
-  switch (which % 24) {
+  switch (which % 25) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);
   case 1: return lk_keys_parse(a.at, a.len, free);
   case 2: return lk_keys_public_jwks(ring.at, ring.len, free);
@@ -231,6 +232,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   case 20: return lk_exchange_read(n.any(), a.at, a.len, b.at, b.len, c.at, c.len, n.time());
   case 21: return lk_account_read(n.any(), a.at, a.len, b.at, b.len, c.at, c.len);
   case 22: return lk_disconnect_decide(n.byte(), n.any(), a.at, a.len, b.at, b.len);
+  case 23: return lk_scope_erase_target(a.at, a.len, b.at, b.len, n.byte() % 5);
   default: return lk_config_check(a.at, a.len, free);
   }
 }
