@@ -74,6 +74,209 @@
 // 10 not_allowed
 // 11 temporarily_unavailable
 // 12 misconfigured
+// rotation: none grace_same grace_new strict_refused family_revoked
+// revocation: none token grant
+// status: absent live reconnect_required revoked
+// cause: none refused lost_in_flight no_refresh_token token_rejected revoked_by_provider revoked_here disconnected erased
+// doubt: none answered silent
+// replyClass:  ok terminal transient rate_limited operator_error not_understood
+// revoked:  done refused unreachable unsupported
+// task: none fetch rotate report_rejected alarm login revoke disconnect erase
+// event: none begin stored lost store_failed store_unknown row_read reply revocation
+// seen: row corrupt nothing
+// reason: none unsupported refused unreachable replaced corrupt
+// effect:  serve refuse done notify arm   persist wait send revoke_at_provider
+// outcome: ok not_connected revoked reconnect_required temporarily_unavailable corrupt
+// which: stored fresh
+// source: stored refreshed joined kept
+// blobs: keep pair access hold wipe login
+// news:  refreshed lost_race in_doubt lost_in_flight terminal transient operator_error not_understood refresh_token_missing persist_failed discarded corrupt healed
+
+// dist/connection-types.d.ts
+import type {
+  Cause,
+  Contract,
+  Doubt,
+  Generation,
+  NewsKind,
+  Outcome,
+  Policy,
+  ReceiptReason,
+  Revoked,
+  RowDescription,
+  TokenSource,
+  Traits,
+} from './refresh-types.ts'
+import type { KeyRing, Latchkey } from './types.ts'
+export type MaybePromise<T> = T | Promise<T>
+export interface Stored {
+  readonly id: string
+  readonly version: number
+  readonly epoch: number
+  readonly row: Uint8Array
+  readonly access: string
+  readonly refresh: string | null
+  readonly held: string | null
+  readonly account: string
+  readonly scopes: string
+  readonly details: string
+}
+export type Condition =
+  | {
+      readonly is: 'absent'
+    }
+  | {
+      readonly is: 'row'
+      readonly id: string
+      readonly version: number
+      readonly epoch: number
+    }
+  | {
+      readonly is: 'corrupt'
+      readonly record: Stored
+    }
+export type Written = 'stored' | 'lost' | 'failed' | 'unknown'
+export interface Store {
+  readonly contract: Contract
+  readonly signal: 'none' | 'process' | 'sole'
+  read(): MaybePromise<Stored | undefined>
+  write(condition: Condition, next: Stored | null): MaybePromise<Written>
+}
+export interface Classified {
+  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
+  readonly doubt: Doubt
+  readonly code?: string
+  readonly retryAfterMs?: number
+  readonly tokens?: {
+    readonly accessToken: Uint8Array
+    readonly refreshToken?: Uint8Array
+    readonly lifetimeMs?: number
+    readonly refreshLifetimeMs?: number
+    readonly scopes?: readonly string[]
+    readonly refreshSame: boolean
+  }
+  readonly raw?: Uint8Array
+}
+export interface Provider {
+  refresh(
+    token: Uint8Array,
+    options: {
+      readonly deadline: number
+      readonly signal: AbortSignal
+      readonly probe: boolean
+      readonly now: number
+    },
+  ): Promise<Classified>
+  revoke(
+    token: Uint8Array,
+    kind: 'access_token' | 'refresh_token',
+    options: {
+      readonly deadline: number
+      readonly signal: AbortSignal
+    },
+  ): Promise<Revoked>
+}
+export interface News {
+  readonly news: NewsKind
+  readonly cause: Cause
+  readonly generation: Generation
+}
+export interface ConnectionOptions {
+  readonly lk: Latchkey
+  readonly ring: KeyRing
+  readonly context: readonly string[]
+  readonly store: Store
+  readonly provider: Provider
+  readonly traits: Traits
+  readonly policy?: Policy
+  readonly now?: () => number
+  readonly random?: (length: number) => Uint8Array
+  readonly after?: (ms: number, run: () => void) => () => void
+  readonly background?: (work: Promise<unknown>) => void
+  readonly arm?: (at: number) => MaybePromise<void>
+  readonly notify?: (news: News) => void
+}
+export interface Token {
+  readonly outcome: 'ok'
+  readonly accessToken: string
+  readonly expiresAt: number | null
+  readonly generation: Generation
+  readonly source: TokenSource
+  readonly persistFailed: boolean
+}
+export interface NoToken {
+  readonly outcome: Exclude<Outcome, 'ok'>
+  readonly cause?: Cause
+  readonly retryAt?: number
+}
+export type TokenResult = Token | NoToken
+export type EndResult =
+  | {
+      readonly outcome: 'ok'
+      readonly revoked: boolean
+      readonly deleted: boolean
+      readonly reason?: Exclude<ReceiptReason, 'none'>
+    }
+  | NoToken
+export type LoginResult =
+  | {
+      readonly outcome: 'ok'
+      readonly generation: Generation
+      readonly replaced?: string
+    }
+  | NoToken
+export interface Login {
+  readonly accessToken: Uint8Array | string
+  readonly refreshToken?: Uint8Array | string
+  readonly lifetimeMs?: number
+  readonly refreshLifetimeMs?: number
+  readonly scopes?: readonly string[]
+  readonly account: string
+  readonly details: string
+  readonly askedAt: number
+}
+export type Status =
+  | (RowDescription & {
+      readonly account: string
+      readonly scopes: readonly string[]
+      readonly details: string
+    })
+  | {
+      readonly status: 'corrupt'
+    }
+
+// dist/connection.d.ts
+import type {
+  ConnectionOptions,
+  EndResult,
+  Login,
+  LoginResult,
+  Status,
+  TokenResult,
+} from './connection-types.ts'
+import type { Cause, Generation } from './refresh-types.ts'
+export type * from './connection-types.ts'
+export declare class Connection {
+  #private
+  constructor(options: ConnectionOptions)
+  fetch({ minValidityMs }?: { readonly minValidityMs?: number }): Promise<TokenResult>
+  rotate(generation: Generation): Promise<TokenResult>
+  reportRejected(generation: Generation): Promise<TokenResult>
+  login(login: Login): Promise<LoginResult>
+  revoke({
+    cause,
+    at,
+    id,
+  }: {
+    readonly cause: Cause
+    readonly at?: number
+    readonly id?: string
+  }): Promise<EndResult>
+  disconnect({ id }?: { readonly id?: string }): Promise<EndResult>
+  erase(): Promise<EndResult>
+  alarm(): Promise<void>
+  status(): Promise<Status | null>
+}
 
 // dist/errors.d.ts
 import { abi } from './abi.gen.ts'
@@ -96,6 +299,7 @@ export declare function load(url?: string | URL): Promise<Latchkey>
 export { type ErrorCode, LatchkeyError, type PublicCode, publicCode } from './errors.ts'
 export { makeLatchkey } from './latchkey.ts'
 export type * from './types.ts'
+export type * from './refresh-types.ts'
 
 // dist/index.node.d.ts
 export * from './index.ts'
@@ -113,8 +317,297 @@ import type { Latchkey, Verifier } from './types.ts'
 export declare function makeLatchkey(compiled: WebAssembly.Module): Latchkey
 export declare function makeVerifier(compiled: WebAssembly.Module): Verifier
 
+// dist/refresh-types.d.ts
+import type { abi } from './abi.gen.ts'
+type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
+export type Rotation = Names<'rotation'>
+export type Revocation = Names<'revocation'>
+export type ConnectionState = Exclude<Names<'status'>, 'absent'>
+export type Cause = Names<'cause'>
+export type Doubt = Names<'doubt'>
+export type ReplyClass = Names<'replyClass'>
+export type Revoked = Names<'revoked'>
+export type Seen = Names<'seen'>
+export type ReceiptReason = Names<'reason'>
+export type Outcome = Names<'outcome'>
+export type TokenSource = Names<'source'>
+export type Blobs = Names<'blobs'>
+export type NewsKind = Names<'news'>
+export interface Generation {
+  readonly id: string
+  readonly version: number
+}
+export interface Traits {
+  readonly rotation?: Rotation
+  readonly afterGrace?: Rotation
+  readonly revocation?: Revocation
+  readonly oldAccessDies?: boolean
+  readonly revocationNeedsLive?: boolean
+  readonly graceMs?: number
+  readonly accessLifetimeMs?: number
+  readonly maxAccessLifetimeMs?: number
+  readonly refreshIdleMs?: number
+  readonly refreshAbsoluteMs?: number
+  readonly timeOutMs?: number
+  readonly lagMs?: number
+}
+export interface Policy {
+  readonly windowMs?: number
+  readonly jitterMs?: number
+  readonly timeOutMs?: number
+  readonly leaseMs?: number
+  readonly patienceMs?: number
+  readonly pollMs?: number
+  readonly backOffMs?: number
+  readonly maxBackOffMs?: number
+  readonly restMs?: number
+  readonly maxSends?: number
+  readonly maxProbes?: number
+  readonly maxTries?: number
+  readonly proactive?: boolean
+}
+export interface Contract {
+  readonly cas: boolean
+  readonly strongRead: boolean
+  readonly negativeCache: boolean
+  readonly minTtlMs: number
+  readonly maxValue: number
+}
+export interface TokenFacts {
+  readonly lifetimeMs?: number
+  readonly refreshLifetimeMs?: number
+  readonly hasRefresh: boolean
+  readonly refreshSame: boolean
+  readonly hasScope: boolean
+}
+interface Begin {
+  readonly kind: 'begin'
+  readonly seen?: Seen
+  readonly entropy: Uint8Array
+}
+export type RefreshBegin =
+  | (Begin & {
+      readonly task: 'fetch'
+      readonly minValidityMs?: number
+    })
+  | (Begin & {
+      readonly task: 'rotate' | 'report_rejected'
+      readonly generation: Generation
+    })
+  | (Begin & {
+      readonly task: 'alarm'
+    })
+  | (Begin & {
+      readonly task: 'login'
+      readonly id: string
+      readonly tokens: TokenFacts
+      readonly at: number
+    })
+  | (Begin & {
+      readonly task: 'revoke'
+      readonly cause: Cause
+      readonly at?: number
+      readonly id?: string
+    })
+  | (Begin & {
+      readonly task: 'disconnect' | 'erase'
+      readonly id?: string
+    })
+export type RefreshEvent =
+  | RefreshBegin
+  | {
+      readonly kind: 'stored'
+    }
+  | {
+      readonly kind: 'lost'
+      readonly seen?: Seen
+    }
+  | {
+      readonly kind: 'store_failed'
+    }
+  | {
+      readonly kind: 'store_unknown'
+    }
+  | {
+      readonly kind: 'row_read'
+      readonly seen?: Seen
+    }
+  | {
+      readonly kind: 'reply'
+      readonly class: ReplyClass
+      readonly doubt: Doubt
+      readonly retryAfterMs?: number
+      readonly tokens?: TokenFacts
+      readonly entropy: Uint8Array
+    }
+  | {
+      readonly kind: 'revocation'
+      readonly revoked: Revoked
+    }
+export type RowCondition =
+  | {
+      readonly is: 'absent'
+    }
+  | {
+      readonly is: 'row'
+      readonly id: string
+      readonly version: number
+      readonly epoch: number
+    }
+  | {
+      readonly is: 'corrupt'
+    }
+export interface Receipt {
+  readonly revoked: boolean
+  readonly deleted: boolean
+  readonly reason: ReceiptReason
+}
+export type RefreshEffect =
+  | {
+      readonly kind: 'serve'
+      readonly token: Names<'which'>
+      readonly source: TokenSource
+      readonly generation: Generation
+      readonly at: number | null
+      readonly persistFailed: boolean
+    }
+  | {
+      readonly kind: 'refuse'
+      readonly outcome: Outcome
+      readonly cause: Cause
+      readonly at: number
+    }
+  | {
+      readonly kind: 'done'
+      readonly receipt: Receipt
+    }
+  | {
+      readonly kind: 'notify'
+      readonly news: NewsKind
+      readonly cause: Cause
+      readonly generation: Generation
+    }
+  | {
+      readonly kind: 'arm'
+      readonly at: number
+    }
+  | {
+      readonly kind: 'persist'
+      readonly condition: RowCondition
+      readonly blobs: Blobs
+      readonly keepScopes: boolean
+      readonly generation: Generation
+      readonly epoch: number
+    }
+  | {
+      readonly kind: 'wait'
+      readonly at: number
+    }
+  | {
+      readonly kind: 'send'
+      readonly at: number
+      readonly probe: boolean
+    }
+  | {
+      readonly kind: 'revoke_at_provider'
+      readonly token: Names<'which'>
+      readonly at: number
+    }
+export interface RefreshStep {
+  readonly row: Uint8Array | null
+  readonly flow: Uint8Array
+  readonly effects: readonly RefreshEffect[]
+}
+export interface RowDescription extends Generation {
+  readonly epoch: number
+  readonly status: ConnectionState
+  readonly cause: Cause
+  readonly loginAt: number
+  readonly obtainedAt: number
+  readonly accessExpiresAt: number | null
+  readonly refreshExpiresAt: number | null
+  readonly endedAt: number | null
+  readonly leasedUntil: number | null
+  readonly nextAttemptAt: number | null
+  readonly failures: number
+  readonly doubt: Doubt
+  readonly hasRefresh: boolean
+  readonly rejected: boolean
+  readonly held: boolean
+}
+export interface Refresh {
+  admit(contract: Contract, policy: Policy, traits: Traits | undefined): void
+  step(
+    row: Uint8Array | null,
+    flow: Uint8Array | null,
+    event: RefreshEvent,
+    context: {
+      now: number
+      traits: Traits
+      policy: Policy
+    },
+  ): RefreshStep
+  describe(row: Uint8Array): RowDescription
+}
+export {}
+
+// dist/stores/d1.d.ts
+import type { Store } from '../connection-types.ts'
+import type { Contract } from '../refresh-types.ts'
+export interface D1DatabaseLike {
+  prepare(query: string): {
+    bind(...values: unknown[]): {
+      all(): Promise<{
+        results: Record<string, unknown>[]
+      }>
+    }
+  }
+}
+export interface D1Options {
+  readonly key: readonly string[]
+  readonly signal?: 'none' | 'process'
+}
+export declare const schema: readonly string[]
+export declare const contract: Contract
+export declare function d1Store(database: D1DatabaseLike, { key, signal }: D1Options): Store
+
+// dist/stores/kv.d.ts
+import type { Contract } from '../refresh-types.ts'
+export declare const contract: Contract
+
+// dist/stores/postgres.d.ts
+import type { Store } from '../connection-types.ts'
+import type { Contract } from '../refresh-types.ts'
+export type Query = (text: string, values: unknown[]) => PromiseLike<readonly object[]>
+export interface PostgresOptions {
+  readonly key: readonly string[]
+  readonly signal?: 'none' | 'process'
+}
+export declare const schema: readonly string[]
+export declare const contract: Contract
+export declare function postgresStore(query: Query, { key, signal }: PostgresOptions): Store
+
+// dist/stores/sqlite.d.ts
+import type { Store } from '../connection-types.ts'
+import type { Contract } from '../refresh-types.ts'
+export interface SqlStorageLike {
+  exec(
+    query: string,
+    ...bindings: any[]
+  ): {
+    toArray(): Record<string, unknown>[]
+  }
+}
+export interface SqliteOptions {
+  readonly key?: readonly string[]
+}
+export declare const schema: readonly string[]
+export declare const contract: Contract
+export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions): Store
+
 // dist/types.d.ts
 import type { ErrorCode, PublicCode } from './errors.ts'
+import type { Refresh } from './refresh-types.ts'
 export declare const skipBinding: unique symbol
 export type Alg = 'HS256' | 'EdDSA'
 export interface Owner {
@@ -401,6 +894,7 @@ export interface Latchkey {
   readonly disconnect: {
     decide(answer: RevocationAnswer): DisconnectResult
   }
+  readonly refresh: Refresh
   readonly config: {
     check(vars: Readonly<Record<string, string | undefined>>): Config
   }

@@ -1,6 +1,7 @@
 #include "latchkey/refresh.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <initializer_list>
 
 namespace latchkey::refresh {
@@ -42,8 +43,6 @@ Millis time_out_of(const Traits& traits, const Policy& policy) noexcept {
   return traits.time_out.value > 0 ? traits.time_out : policy.time_out;
 }
 
-/// What another use of the row's refresh token would do, at the latest when the request for it is
-/// given up.
 /// What a lease has left when its request is given up: time to store the answer.
 Millis margin_of(const Policy& policy) noexcept {
   return most({policy.lease.value - policy.time_out.value}, {0});
@@ -56,6 +55,8 @@ bool is_in_flight(const Row& row, UnixMillis now, const Policy& policy) noexcept
          is_before(now, row.intent.deadline.plus(margin_of(policy)), policy.lease);
 }
 
+/// What another use of the row's refresh token would do, at the latest when the request for it is
+/// given up.
 Rotation rotation_now(const Row& row, UnixMillis now, const Traits& traits,
                       const Policy& policy) noexcept {
   switch (traits.rotation) {
@@ -867,9 +868,11 @@ private:
   bool is_corrupt_{false};
 };
 
-// The bytes of a row -----------------------------------------------------------------------------
+// The bytes of a row and of a flow ----------------------------------------------------------------
 
 constexpr std::uint8_t format = 1;
+/// Another than that of a row, so that neither is read as the other.
+constexpr std::uint8_t flow_format = 0xf1;
 
 /// One description of the layout for both directions: `Put` and `Get` have the same calls.
 template <class Codec, class R> void lay_out(Codec& codec, R& row) noexcept {
@@ -899,6 +902,35 @@ template <class Codec, class R> void lay_out(Codec& codec, R& row) noexcept {
   codec.eight(row.intent.first_at.value);
   codec.eight(row.intent.deadline.value);
   codec.eight(row.cool_down.next_attempt_at.value);
+}
+
+template <class Codec, class G> void lay_out_generation(Codec& codec, G& generation) noexcept {
+  for (auto& byte : generation.id.bytes) codec.one(byte);
+  codec.eight(generation.version);
+}
+
+template <class Codec, class F> void lay_out_flow(Codec& codec, F& flow) noexcept {
+  codec.one(flow.task);
+  codec.one(flow.phase);
+  codec.one(flow.settle);
+  codec.one(flow.cause);
+  codec.one(flow.tries);
+  codec.flags({&flow.answered, &flow.forced, &flow.attempted, &flow.waited});
+  codec.eight(flow.min_validity.value);
+  codec.eight(flow.give_up_at.value);
+  codec.eight(flow.at.value);
+  codec.eight(flow.holder);
+  codec.eight(flow.epoch);
+  lay_out_generation(codec, flow.named);
+  lay_out_generation(codec, flow.spent);
+  codec.one(flow.reply.kind);
+  codec.one(flow.reply.doubt);
+  codec.eight(flow.reply.retry_after.value);
+  codec.eight(flow.reply.tokens.lifetime.value);
+  codec.eight(flow.reply.tokens.refresh_lifetime.value);
+  codec.flags({&flow.reply.tokens.has_refresh, &flow.reply.tokens.refresh_same,
+               &flow.reply.tokens.has_scope, &flow.receipt.revoked, &flow.receipt.deleted});
+  codec.one(flow.receipt.reason);
 }
 
 class Put {
@@ -941,7 +973,7 @@ public:
       *flag = (bits & 1) != 0;
       bits >>= 1;
     }
-    good_ = bits == 0;
+    good_ = good_ && bits == 0;
   }
   [[nodiscard]] bool good() const noexcept { return good_; }
 
@@ -989,6 +1021,14 @@ bool has_sound_end(const Row& row) noexcept {
            !row.has_refresh && !row.held && row.lease.holder == 0 && row.intent.epoch == 0;
   }
   return false;
+}
+
+bool is_sound(const Flow& flow) noexcept {
+  return flow.task <= Task::erase && flow.phase <= Phase::ended && flow.settle <= Settle::keep &&
+         flow.cause <= Cause::erased && flow.min_validity.value >= 0 && is_time(flow.give_up_at) &&
+         is_time(flow.at) && flow.epoch < max_counter && flow.spent.version < max_counter &&
+         flow.reply.kind >= ReplyClass::ok && flow.reply.kind <= ReplyClass::not_understood &&
+         flow.reply.doubt <= Doubt::silent && flow.receipt.reason <= Reason::corrupt;
 }
 
 // Lengths of time ---------------------------------------------------------------------------------
@@ -1050,6 +1090,25 @@ Result<Row> decode(Bytes bytes) noexcept {
   lay_out(get, row);
   if (!get.good() || !is_sound(row)) return Errc::corrupt;
   return row;
+}
+
+void encode(const Flow& flow, std::span<std::uint8_t, flow_size> out) noexcept {
+  out[0] = flow_format;
+  Put put{out.subspan<1>()};
+  lay_out_flow(put, flow);
+}
+
+Result<Flow> decode_flow(Bytes bytes) noexcept {
+  if (bytes.size() != flow_size || bytes[0] != flow_format) return Errc::corrupt;
+  Flow flow;
+  Get get{bytes.subspan(1)};
+  lay_out_flow(get, flow);
+  if (!get.good() || !is_sound(flow)) return Errc::corrupt;
+  if (flow.phase != Phase::begin) return flow;
+  std::uint8_t unbegun[flow_size];
+  encode(Flow{}, unbegun);
+  if (std::memcmp(bytes.data(), unbegun, flow_size) != 0) return Errc::corrupt;
+  return flow;
 }
 
 Row merge(const Row& row, const Tokens& tokens, UnixMillis asked_at, std::uint64_t epoch,

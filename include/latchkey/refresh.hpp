@@ -384,6 +384,18 @@ struct Flow {
   Receipt receipt{};
 };
 
+inline constexpr std::size_t flow_size = 123;
+
+/// Writes a flow as bytes, for a driver that keeps it between two steps: little-endian, in the
+/// order of its members, a format number in front.
+void encode(const Flow& flow, std::span<std::uint8_t, flow_size> out) noexcept;
+
+/// Reads what `encode` wrote.
+///
+/// @return the flow, or `corrupt` for bytes that are not those of a flow: of another length or
+///         format, with a value that its member cannot have, or not begun and yet not `Flow{}`.
+[[nodiscard]] Result<Flow> decode_flow(Bytes bytes) noexcept;
+
 // What is to be done -----------------------------------------------------------------------------
 
 enum class EffectKind : std::uint8_t {

@@ -17,6 +17,7 @@ import {
 } from './decisions.ts'
 import { generateKey, parseKeys, publicJwks } from './keys.ts'
 import { Module } from './module.ts'
+import { admit, describe, step } from './refresh.ts'
 import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
 import type { Latchkey, Verifier } from './types.ts'
 
@@ -59,6 +60,11 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     exchange: { read: (answer, context) => readExchange(m, answer, context) },
     account: { read: (answer, context) => readAccount(m, answer, context) },
     disconnect: { decide: (answer) => decideDisconnect(m, answer) },
+    refresh: {
+      admit: (contract, policy, traits) => admit(m, contract, policy, traits),
+      step: (row, flow, event, context) => step(m, row, flow, event, context),
+      describe: (row) => describe(m, row),
+    },
     config: { check: (vars) => checkConfig(m, vars) },
   }
 }

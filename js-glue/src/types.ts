@@ -1,4 +1,5 @@
 import type { ErrorCode, PublicCode } from './errors.ts'
+import type { Refresh } from './refresh-types.ts'
 
 /** Says that this verifier cannot see the binding cookie. Never pass it on the way to an exchange. */
 export const skipBinding: unique symbol = Symbol('latchkey.skipBinding')
@@ -280,6 +281,7 @@ export interface Latchkey {
   readonly exchange: { read(answer: HttpAnswer, ctx: { now: number; profile: string }): TokenSet }
   readonly account: { read(answer: HttpAnswer, ctx: { profile: string }): Account }
   readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }
+  readonly refresh: Refresh
   readonly config: {
     /** Checks every variable; throws `config_invalid`, `config_missing` with `at` = the variable's name. */
     check(vars: Readonly<Record<string, string | undefined>>): Config

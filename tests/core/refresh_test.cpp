@@ -908,6 +908,44 @@ TEST_CASE("refresh: a row reads back, and no other bytes do") {
   CHECK(accepted < row_size * 8);
 }
 
+TEST_CASE("refresh: a flow reads back, and no other bytes do") {
+  Row row = live({-1});
+  Driver a{row, Rotation::strict_refused};
+  std::array<std::uint8_t, flow_size> bytes{};
+  std::array<std::uint8_t, flow_size> again{};
+  const auto reads_back = [&](const Flow& flow) {
+    encode(flow, bytes);
+    const auto read = decode_flow(bytes);
+    REQUIRE(read);
+    encode(*read, again);
+    CHECK(again == bytes);
+  };
+  reads_back(Flow{});
+  reads_back(a.begin(Task::fetch, {.min_validity = seconds(9)}).flow);
+  reads_back(a.write().flow);
+  reads_back(a.ok().flow);
+  CHECK(name(decode_flow(Bytes{bytes}.first(flow_size - 1))) == "corrupt");
+  std::array<std::uint8_t, row_size> of_row{};
+  encode(row, of_row);
+  CHECK(name(decode_flow(Bytes{of_row}.first(flow_size))) == "corrupt");
+  for (std::size_t bit = 0; bit < flow_size * 8; ++bit) {
+    auto flipped = bytes;
+    flipped[bit / 8] = static_cast<std::uint8_t>(flipped[bit / 8] ^ (1U << (bit % 8)));
+    const auto read = decode_flow(flipped);
+    if (!read) continue;
+    encode(*read, again);
+    CHECK(again == flipped);
+  }
+  // One that has not begun is `Flow{}`: nothing may be put under a caller who begins.
+  encode(Flow{}, bytes);
+  for (std::size_t bit = 0; bit < flow_size * 8; ++bit) {
+    auto flipped = bytes;
+    flipped[bit / 8] = static_cast<std::uint8_t>(flipped[bit / 8] ^ (1U << (bit % 8)));
+    const auto read = decode_flow(flipped);
+    CHECK((!read || read->phase != Phase::begin));
+  }
+}
+
 TEST_CASE(
     "refresh: total over rows, flows and events, with one question at the end and one answer") {
   std::mt19937_64 random{4};
