@@ -14,7 +14,7 @@ using json::Value;
 
 constexpr std::string_view known_members[] = {
     "profile",     "clientId", "title",        "authorizationUrl", "tokenUrl", "revocationUrl",
-    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",
+    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",   "refresh",
 };
 
 const Var* find(std::span<const Var> vars, std::string_view name) noexcept {
@@ -144,6 +144,7 @@ public:
 
   [[nodiscard]] bool read(const Value& entry, Provider& out) noexcept {
     at_ = position(entry.node().name);
+    cause_ = Errc::config_invalid;
     if (!is_provider_name(entry.node().name) || !entry.is(Kind::object)) return false;
     if (!has_known_members_only(entry)) return false;
     const auto* row = profile::find(text_of(entry, "profile"));
@@ -153,15 +154,17 @@ public:
     out.profile = row->name;
     out.auth_style = row->auth_style;
     out.scope_separator = row->scope_separator;
+    out.revocation_shape = row->refresh.revocation_shape;
     out.client_id = text_of(entry, "clientId");
     if (!text::is_plain(out.client_id, max_client_id)) return false;
     return read_title(entry, *row, out) && read_urls(entry, *row, out) &&
            read_response_mode(entry, *row, out) && read_scopes(entry, out) &&
-           read_client_kind(entry, *row, out);
+           read_client_kind(entry, *row, out) && read_refresh(entry, *row, out);
   }
 
-  /// Where in the text the last look went.
+  /// Where in the text the last look went, and what was wrong there.
   [[nodiscard]] std::uint32_t at() const noexcept { return at_; }
+  [[nodiscard]] Errc cause() const noexcept { return cause_; }
 
 private:
   [[nodiscard]] std::uint32_t position(std::string_view part) const noexcept {
@@ -273,9 +276,97 @@ private:
     return true;
   }
 
+  // Each look at a member names the place that is told when it is wrong.
+  [[nodiscard]] bool read_length(const Value& object, std::string_view name, Millis& out) noexcept {
+    const Value member = look(object, name);
+    if (!member.present()) return true;
+    constexpr std::int64_t most = 3'162'240'000;
+    const std::int64_t value = member.is(Kind::integer) ? member.node().integer : -1;
+    out = seconds(std::clamp<std::int64_t>(value, 0, most));
+    return value >= 0 && value <= most;
+  }
+
+  [[nodiscard]] bool read_flag(const Value& object, std::string_view name, bool& out) noexcept {
+    const Value member = look(object, name);
+    if (!member.present()) return true;
+    if (!member.is(Kind::boolean)) return false;
+    out = member.node().boolean;
+    return true;
+  }
+
+  [[nodiscard]] bool read_rotation(const Value& object, refresh::Traits& out) noexcept {
+    const Value member = look(object, "rotation");
+    if (!member.present()) return true;
+    const auto* const begin = std::begin(refresh::rotation_names);
+    const auto* const found = std::find(begin, std::end(refresh::rotation_names), member.text());
+    out.rotation = static_cast<refresh::Rotation>(found - begin);
+    // The profile's grace is that of the profile's rotation.
+    out.grace = {};
+    return found != std::end(refresh::rotation_names);
+  }
+
+  [[nodiscard]] bool read_facts(const Value& object, const profile::Profile& row,
+                                refresh::Facts& out) noexcept {
+    refresh::Traits& traits = out.traits;
+    Millis ttl = out.access_ttl;
+    const struct {
+      const char* name;
+      Millis* out;
+    } lengths[] = {
+        {"graceSeconds", &traits.grace},
+        {"accessTtlSeconds", &ttl},
+        {"idleSeconds", &traits.refresh_idle},
+        {"absoluteSeconds", &traits.refresh_absolute},
+        {"timeoutSeconds", &traits.time_out},
+        {"lagSeconds", &traits.lag},
+    };
+    const struct {
+      const char* name;
+      bool* out;
+    } flags[] = {
+        {"oldAccessDies", &traits.old_access_dies},
+        {"needsRedirectUri", &out.needs_redirect_uri},
+        {"serverErrorsUnspent", &out.server_errors_unspent},
+    };
+    for (Value member = object.first(); member.present(); member = object.next(member)) {
+      const std::string_view name = member.node().name;
+      at_ = position(name);
+      const auto is_it = [name](const auto& known) { return name == known.name; };
+      if (name != "rotation" && std::none_of(std::begin(lengths), std::end(lengths), is_it) &&
+          std::none_of(std::begin(flags), std::end(flags), is_it)) {
+        return false;
+      }
+    }
+    if (!read_rotation(object, traits)) return false;
+    for (const auto& length : lengths) {
+      if (!read_length(object, length.name, *length.out)) return false;
+    }
+    for (const auto& flag : flags) {
+      if (!read_flag(object, flag.name, *flag.out)) return false;
+    }
+    refresh::set_access_ttl(out, ttl, row.refresh.lasting_alone && ttl.value > 0);
+    return true;
+  }
+
+  [[nodiscard]] bool read_refresh(const Value& entry, const profile::Profile& row,
+                                  Provider& out) noexcept {
+    out.refresh = refresh::facts_of(row, !out.revocation_url.empty());
+    const Value member = look(entry, "refresh");
+    if (!member.present()) return true;
+    if (!member.is(Kind::object) || !read_facts(member, row, out.refresh)) return false;
+    static_cast<void>(look(entry, "refresh"));
+    if (!refresh::is_consistent(out.refresh.traits)) return false;
+    const auto admitted = refresh::admit(able, {}, &out.refresh.traits);
+    cause_ = admitted ? Errc::config_invalid : admitted.error();
+    return static_cast<bool>(admitted);
+  }
+
+  static constexpr refresh::Contract able{true, true, false, {}, refresh::min_value};
+
   std::string_view json_;
   Writer& scopes_;
   bool dev_;
+  Errc cause_{Errc::config_invalid};
   std::uint32_t at_{0};
 };
 
@@ -298,7 +389,7 @@ Verdict check_providers(std::span<const Var> vars, std::span<json::Node> nodes, 
   for (Value entry = root->first(); entry.present(); entry = root->next(entry)) {
     if (out.provider_count == max_providers) return invalid(var_providers);
     if (!reader.read(entry, out.providers[out.provider_count])) {
-      return wrong(var_providers, Errc::config_invalid, Errc::config_invalid, reader.at());
+      return wrong(var_providers, Errc::config_invalid, reader.cause(), reader.at());
     }
     ++out.provider_count;
   }
