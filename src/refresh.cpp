@@ -1162,6 +1162,22 @@ Step step(const Row& row, const Flow& flow, const Event& event, UnixMillis now,
   return Turn{row, flow, event, now, traits, policy}.take();
 }
 
+Standing standing(const Row& row, UnixMillis now) noexcept {
+  switch (row.status) {
+  case Status::absent: return Standing::not_connected;
+  case Status::live:
+    if (row.intent.open && row.lease.deadline.value > now.value) return Standing::refreshing;
+    if (!row.has_refresh && (row.rejected || row.access_expires_at.value <= now.value)) {
+      return Standing::reconnect_required;
+    }
+    return Standing::connected;
+  case Status::reconnect_required: return Standing::reconnect_required;
+  case Status::revoked: break;
+  }
+  const bool ours = row.cause == Cause::disconnected || row.cause == Cause::erased;
+  return ours ? Standing::disconnected : Standing::revoked;
+}
+
 Errc to_errc(Outcome outcome) noexcept {
   switch (outcome) {
   case Outcome::ok: return Errc::ok;

@@ -364,7 +364,7 @@ struct RefreshRowReply {
   std::uint8_t has_refresh;
   std::uint8_t rejected;
   std::uint8_t held;
-  std::uint8_t unused;
+  std::uint8_t standing;
 };
 
 /// A field as the generator and the layout hash see it.
@@ -611,6 +611,7 @@ inline constexpr Field refresh_row_reply[] = {
     LK_FIELD(RefreshRowReply, has_refresh),
     LK_FIELD(RefreshRowReply, rejected),
     LK_FIELD(RefreshRowReply, held),
+    LK_FIELD(RefreshRowReply, standing),
 };
 
 inline constexpr Layout layouts[] = {
@@ -674,7 +675,7 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<refresh::Reason>("reason"),     enumeration<refresh::EffectKind>("effect"),
     enumeration<refresh::Outcome>("outcome"),   enumeration<refresh::Which>("which"),
     enumeration<refresh::Source>("source"),     enumeration<refresh::Blobs>("blobs"),
-    enumeration<refresh::News>("news"),
+    enumeration<refresh::News>("news"),         enumeration<refresh::Standing>("standing"),
 };
 
 /// One list for both directions, so that no length of time is read as another.

@@ -203,11 +203,14 @@ LK_EXPORT(lk_refresh_step)() noexcept {
   });
 }
 
-LK_EXPORT(lk_refresh_describe)(std::uint32_t row, std::uint32_t row_len) noexcept {
+LK_EXPORT(lk_refresh_describe)
+(std::uint32_t row, std::uint32_t row_len, double now_ms) noexcept {
   return call<2'048>([=]() noexcept {
     Inputs inputs;
     const auto bytes = inputs.bytes(row, row_len);
     if (!inputs.good()) return fail(Errc::slice_invalid);
+    const auto now = UnixMillis::from_f64(now_ms);
+    if (!now) return fail(Errc::time_invalid);
     const auto decoded = refresh::decode(bytes);
     if (!decoded) return fail(decoded.error());
     // Zero is what a moment says that has not come.
@@ -225,6 +228,7 @@ LK_EXPORT(lk_refresh_describe)(std::uint32_t row, std::uint32_t row_len) noexcep
     out.next_attempt_at_ms = come(decoded->cool_down.next_attempt_at);
     out.id = decoded->id;
     out.status = static_cast<std::uint8_t>(decoded->status);
+    out.standing = static_cast<std::uint8_t>(refresh::standing(*decoded, *now));
     out.cause = static_cast<std::uint8_t>(decoded->cause);
     out.doubt = static_cast<std::uint8_t>(decoded->intent.doubt);
     out.failures = decoded->cool_down.failures;

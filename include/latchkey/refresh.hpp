@@ -541,6 +541,21 @@ struct Step {
 [[nodiscard]] Millis back_off(std::uint8_t failures, std::uint64_t entropy,
                               const Policy& policy) noexcept;
 
+/// How a connection stands, for a person who looks.
+enum class Standing : std::uint8_t {
+  not_connected = 0,
+  connected = 1,
+  refreshing = 2,
+  reconnect_required = 3,
+  revoked = 4,  ///< by the provider, or by us for it
+  disconnected = 5,  ///< by its owner
+};
+
+/// Says how a connection stands: by the status; `refreshing` is a live one whose refresh is under
+/// way, and a live one with an access token that has ended and nothing to renew it with needs
+/// reconnecting.
+[[nodiscard]] Standing standing(const Row& row, UnixMillis now) noexcept;
+
 /// True while somebody holds the lease. One that ends later than a lease can was written by a clock
 /// that is wrong, and binds nobody.
 [[nodiscard]] bool is_leased(const Row& row, UnixMillis now, const Policy& policy) noexcept;

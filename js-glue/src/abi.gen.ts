@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 4008587602,
+  layoutHash: 861062191,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -612,6 +612,7 @@ export const abi = {
         has_refresh: ['u8', 100],
         rejected: ['u8', 101],
         held: ['u8', 102],
+        standing: ['u8', 103],
       },
     },
   },
@@ -681,6 +682,7 @@ export const abi = {
       'corrupt',
       'healed',
     ],
+    standing: ['not_connected', 'connected', 'refreshing', 'reconnect_required', 'revoked', 'disconnected'],
   },
   refreshDefaults: {
     window_ms: 300000,

@@ -170,7 +170,7 @@ export class Connection {
     try {
       const { account, details } = record
       const scopes = JSON.parse(record.scopes) as string[]
-      return { ...this.#shared.options.lk.refresh.describe(record.row), account, scopes, details }
+      return { ...this.#shared.options.lk.refresh.describe(record.row, this.#shared.now()), account, scopes, details }
     } catch {
       return { status: 'corrupt' }
     }
@@ -361,7 +361,7 @@ class Run {
 
   /** Throws unless the record is whole: the row is the one that its columns say, and every text opens. */
   #openAll(record: Stored): void {
-    const row = this.#shared.options.lk.refresh.describe(record.row)
+    const row = this.#shared.options.lk.refresh.describe(record.row, this.#shared.now())
     const isItself = row.id === record.id && row.version === record.version && row.epoch === record.epoch
     if (!isItself) throw new LatchkeyError('corrupt')
     if (row.status === 'revoked') return

@@ -63,7 +63,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     refresh: {
       admit: (contract, policy, traits) => admit(m, contract, policy, traits),
       step: (row, flow, event, context) => step(m, row, flow, event, context),
-      describe: (row) => describe(m, row),
+      describe: (row, now) => describe(m, row, now),
     },
     config: { check: (vars) => checkConfig(m, vars) },
   }

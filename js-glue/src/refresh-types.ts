@@ -7,6 +7,8 @@ export type Rotation = Names<'rotation'>
 /** What can be revoked at a provider. */
 export type Revocation = Names<'revocation'>
 export type ConnectionState = Exclude<Names<'status'>, 'absent'>
+/** How a connection stands, for a person who looks. */
+export type Standing = Names<'standing'>
 /** Why a connection gives no token any more. */
 export type Cause = Names<'cause'>
 /** What an attempt may have done to the refresh token that was sent. */
@@ -224,6 +226,7 @@ export interface RowDescription extends Generation {
   /** Counts the writes. */
   readonly epoch: number
   readonly status: ConnectionState
+  readonly standing: Standing
   readonly cause: Cause
   readonly loginAt: number
   readonly obtainedAt: number
@@ -266,6 +269,6 @@ export interface Refresh {
     event: RefreshEvent,
     context: { now: number; traits: Traits; policy: Policy },
   ): RefreshStep
-  /** Says what a stored row says; throws `corrupt`. */
-  describe(row: Uint8Array): RowDescription
+  /** Says what a stored row says; throws `corrupt`, `time_invalid`. */
+  describe(row: Uint8Array, now: number): RowDescription
 }

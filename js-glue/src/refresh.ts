@@ -402,7 +402,7 @@ function condition(module: Module, base: number): RowCondition {
   }
 }
 
-export function describe(module: Module, row: Uint8Array): RowDescription {
+export function describe(module: Module, row: Uint8Array, now: number): RowDescription {
   const reply = 'RefreshRowReply'
   type Field = keyof (typeof abi.layouts.RefreshRowReply)['fields']
   const byte = (field: Field): number => module.u8[place(reply, field)]!
@@ -410,12 +410,13 @@ export function describe(module: Module, row: Uint8Array): RowDescription {
   const time = (field: Field): number | null => (number(field) < 0 ? null : number(field))
   try {
     const at = module.putBytes(row)
-    module.call('lk_refresh_describe', at, row.length)
+    module.call('lk_refresh_describe', at, row.length, now)
     return {
       id: readId(module, place(reply, 'id')),
       version: number('version'),
       epoch: number('epoch'),
       status: nameIn(enums.status, byte('status')) as RowDescription['status'],
+      standing: nameIn(enums.standing, byte('standing')),
       cause: nameIn(enums.cause, byte('cause')),
       loginAt: number('login_at_ms'),
       obtainedAt: number('obtained_at_ms'),
