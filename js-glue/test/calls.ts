@@ -1,4 +1,5 @@
 // Every function of the package with arguments that it takes, and which of them come from outside.
+import type { RefreshStep } from '../src/refresh-types.ts'
 import type { HttpAnswer, Latchkey, Verifier } from '../src/types.ts'
 import { binding, canary, claims, entropy, expected, keyText, now } from './support.ts'
 
@@ -228,6 +229,7 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       name: 'refresh.step',
       run: lk.refresh.step,
       args: () => [row.slice(), null, { kind: 'begin', task: 'fetch', entropy: entropy.slice() }, settings()],
+      isNo: (turn) => (turn as RefreshStep).effects.some(({ kind }) => kind === 'refuse'),
     },
     {
       name: 'refresh.step',
@@ -238,6 +240,8 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
         { kind: 'reply', class: 'ok', doubt: 'none', entropy: entropy.slice(), tokens: { ...facts } },
         settings(),
       ],
+      inner: '0',
+      isNo: (turn) => (turn as RefreshStep).effects.length === 0,
     },
     { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice()] },
     { name: 'config.check', run: lk.config.check, args: () => [{ ...environment }], inner: '0.' },
