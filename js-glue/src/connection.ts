@@ -577,30 +577,33 @@ class Run {
     }
   }
 
+  /** Total: what a provider's code makes of an answer by mistake is an answer that was not understood. */
   #reply(classified: Classified): RefreshEvent {
-    const { doubt, retryAfterMs, tokens } = classified
+    const { tokens } = classified
     const entropy = this.#shared.random(8)
     wipe(this.#fresh)
     this.#fresh = freshOf(classified)
-    const retry = retryAfterMs === undefined ? undefined : { retryAfterMs }
-    if (classified.class !== 'ok') {
-      return { kind: 'reply', class: classOf[classified.class], doubt, ...retry, entropy }
+    const doubt = doubts.has(classified.doubt) ? classified.doubt : 'silent'
+    if (classified.class !== 'ok' && Object.hasOwn(classOf, classified.class)) {
+      const retryAfter = milliseconds('retryAfterMs', classified.retryAfterMs)
+      return { kind: 'reply', class: classOf[classified.class], doubt, ...retryAfter, entropy }
     }
-    const longest = Math.max(tokens?.accessToken.length ?? 0, tokens?.refreshToken?.length ?? 0)
+    const { access, refresh, scopes } = this.#fresh
     // What cannot be kept has not been understood; it may have been done all the same.
-    if (tokens === undefined || tokens.accessToken.length === 0 || longest > sealedMax) {
+    const isKept = access !== undefined && access.length > 0 && access.length <= sealedMax
+    if (tokens === undefined || !isKept || (refresh?.length ?? 0) > sealedMax) {
       return { kind: 'reply', class: 'not_understood', doubt: 'answered', entropy }
     }
-    const { lifetimeMs, refreshLifetimeMs, refreshToken, refreshSame, scopes } = tokens
+    const refreshSame = tokens.refreshSame === true
     return {
       kind: 'reply',
       class: 'ok',
       doubt,
       entropy,
       tokens: {
-        ...(lifetimeMs === undefined ? undefined : { lifetimeMs }),
-        ...(refreshLifetimeMs === undefined ? undefined : { refreshLifetimeMs }),
-        hasRefresh: refreshSame || refreshToken !== undefined,
+        ...milliseconds('lifetimeMs', tokens.lifetimeMs),
+        ...milliseconds('refreshLifetimeMs', tokens.refreshLifetimeMs),
+        hasRefresh: refreshSame || (refresh?.length ?? 0) > 0,
         refreshSame,
         hasScope: scopes !== undefined,
       },
@@ -621,8 +624,8 @@ class Run {
     try {
       const request = (signal: AbortSignal): Promise<Revoked> =>
         provider.revoke(token, `${kind}_token`, { deadline, signal })
-      const revoked = await this.#withDeadline(deadline, request)
-      return { kind: 'revocation', revoked: revoked ?? 'unreachable' }
+      const revoked = (await this.#withDeadline(deadline, request)) ?? 'unreachable'
+      return { kind: 'revocation', revoked: revocations.has(revoked) ? revoked : 'unreachable' }
     } finally {
       token.fill(0)
     }
@@ -679,6 +682,9 @@ const classOf = {
   unparsed: 'not_understood',
 } as const satisfies Record<Exclude<Classified['class'], 'ok'>, string>
 
+const doubts: ReadonlySet<unknown> = new Set(['none', 'answered', 'silent'])
+const revocations: ReadonlySet<unknown> = new Set(['done', 'refused', 'unreachable', 'unsupported'])
+
 const isQuestion = (effect: RefreshEffect): effect is Question =>
   effect.kind === 'persist' ||
   effect.kind === 'wait' ||
@@ -694,13 +700,18 @@ function refusal({ outcome, cause, at }: Extract<RefreshEffect, { kind: 'refuse'
 }
 
 function freshOf({ tokens, raw }: Classified): Fresh {
+  const scopes = Array.isArray(tokens?.scopes) ? tokens.scopes : undefined
   return {
-    ...(tokens === undefined ? undefined : { access: tokens.accessToken }),
-    ...(tokens?.refreshToken === undefined ? undefined : { refresh: tokens.refreshToken }),
-    ...(tokens?.scopes === undefined ? undefined : { scopes: tokens.scopes }),
-    ...(raw === undefined ? undefined : { raw }),
+    ...(tokens?.accessToken instanceof Uint8Array && { access: tokens.accessToken }),
+    ...(tokens?.refreshToken instanceof Uint8Array && { refresh: tokens.refreshToken }),
+    ...(scopes && { scopes }),
+    ...(raw instanceof Uint8Array && { raw }),
   }
 }
+
+/** A length of time that an answer gave, where it is one. */
+const milliseconds = <N extends string>(name: N, value: number | undefined): { [K in N]?: number } =>
+  typeof value === 'number' ? ({ [name]: value } as { [K in N]?: number }) : {}
 
 function wipe({ access, refresh, raw }: Fresh): void {
   access?.fill(0)

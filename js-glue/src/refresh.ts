@@ -129,7 +129,8 @@ export function admit(module: Module, contract: Contract, policy: Policy, traits
   try {
     module.putTime(place(request, 'min_ttl_ms') >>> 3, minTtlMs)
     module.sliceBytes(place(request, 'settings'), settingsOf(policy, traits ?? {}))
-    module.u32[place(request, 'max_value') >>> 2] = maxValue > 0 ? Math.min(maxValue, 0xffff_ffff) : 0
+    module.u32[place(request, 'max_value') >>> 2] =
+      typeof maxValue === 'number' ? Math.min(Math.max(maxValue, 0), 0xffff_ffff) : 0
     // What is not exactly true is not promised, and what is not exactly false is feared.
     module.u8[place(request, 'cas')] = contract.cas === true ? 1 : 0
     module.u8[place(request, 'strong_read')] = contract.strongRead === true ? 1 : 0
@@ -225,14 +226,19 @@ function putEntropy(module: Module, entropy: Uint8Array): void {
 }
 
 function putTokens(module: Module, tokens: TokenFacts): void {
-  module.f64[at_.lifetime] = lifetime(tokens.lifetimeMs)
-  module.f64[at_.refreshLifetime] = lifetime(tokens.refreshLifetimeMs)
+  module.f64[at_.lifetime] = said(tokens.lifetimeMs)
+  module.f64[at_.refreshLifetime] = said(tokens.refreshLifetimeMs)
   module.u8[at_.hasRefresh] = tokens.hasRefresh ? 1 : 0
   module.u8[at_.refreshSame] = tokens.refreshSame ? 1 : 0
   module.u8[at_.hasScope] = tokens.hasScope ? 1 : 0
 }
 
-const lifetime = (ms: number | undefined): number => (typeof ms === 'number' ? ms : 0)
+/** What an answer says about a time: the module takes an odd one as nothing. */
+function said(ms: number | undefined): number {
+  if (ms === undefined) return 0
+  if (typeof ms !== 'number') throw new LatchkeyError('time_invalid')
+  return ms
+}
 
 function putGeneration(module: Module, { id, version }: Generation): void {
   if (!Number.isInteger(version) || version < 0 || version > maxCount)
@@ -251,7 +257,7 @@ function putEvent(module: Module, event: RefreshEvent): void {
     case 'reply':
       u8[at_.replyKind] = numberIn(enums.replyClass, event.class)
       u8[at_.doubt] = numberIn(enums.doubt, event.doubt)
-      module.f64[at_.retryAfter] = lifetime(event.retryAfterMs)
+      module.f64[at_.retryAfter] = said(event.retryAfterMs)
       putEntropy(module, event.entropy)
       if (event.tokens !== undefined) putTokens(module, event.tokens)
       return

@@ -1,4 +1,5 @@
 // Every function of the package with arguments that it takes, and which of them come from outside.
+import type { RefreshStep } from '../src/refresh-types.ts'
 import type { HttpAnswer, Latchkey, Verifier } from '../src/types.ts'
 import { binding, canary, claims, entropy, expected, keyText, now } from './support.ts'
 
@@ -72,6 +73,17 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
   const sealed = lk.seal.seal(ring, plain, ['tokens', 'alex'], { entropy })
   const principal = { subject: 'alex', org: 'acme', role: 'admin', kind: 'device', device: 'd-1' } as const
   const assertion = lk.principal.issue(ring, principal, { now })
+  const settings = () => ({ now, traits: { rotation: 'none' as const }, policy: {} })
+  const facts = { lifetimeMs: 1000, hasRefresh: true, refreshSame: false, hasScope: false }
+  // A login that is stored, and then a flow whose intent is: it waits for the provider's answer.
+  const id = Buffer.from(canary('lineage', 16)).toString('base64url')
+  const login = { kind: 'begin', task: 'login', id, tokens: facts, at: now, entropy } as const
+  const stored = lk.refresh.step(null, null, login, settings())
+  const later = { ...settings(), now: now + 2000 }
+  const taking = lk.refresh.step(stored.row, null, { kind: 'begin', task: 'fetch', entropy }, later)
+  const sending = lk.refresh.step(taking.row, taking.flow, { kind: 'stored' }, later)
+  const row = taking.row!
+  const waiting = sending.flow
   return [
     { name: 'keys.generate', run: lk.keys.generate, args: () => ['k2', entropy.slice()] },
     { name: 'keys.parse', run: lk.keys.parse, args: () => [keyText] },
@@ -210,6 +222,34 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       ],
       isNo: (result) => !(result as { deleted: boolean }).deleted,
     },
+    {
+      name: 'refresh.admit',
+      run: lk.refresh.admit,
+      args: () => [
+        { cas: true, strongRead: true, negativeCache: false, minTtlMs: 0, maxValue: 1_000_000 },
+        { windowMs: 60_000, proactive: true },
+        { rotation: 'grace_same', graceMs: 10_000, oldAccessDies: true },
+      ],
+    },
+    {
+      name: 'refresh.step',
+      run: lk.refresh.step,
+      args: () => [row.slice(), null, { kind: 'begin', task: 'fetch', entropy: entropy.slice() }, settings()],
+      isNo: (turn) => (turn as RefreshStep).effects.some(({ kind }) => kind === 'refuse'),
+    },
+    {
+      name: 'refresh.step',
+      run: lk.refresh.step,
+      args: () => [
+        row.slice(),
+        waiting.slice(),
+        { kind: 'reply', class: 'ok', doubt: 'none', entropy: entropy.slice(), tokens: { ...facts } },
+        settings(),
+      ],
+      inner: '0',
+      isNo: (turn) => (turn as RefreshStep).effects.length === 0,
+    },
+    { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice()] },
     { name: 'config.check', run: lk.config.check, args: () => [{ ...environment }], inner: '0.' },
   ]
 }

@@ -25,6 +25,8 @@ const modules = [
   'abi.gen',
   'answers',
   'config',
+  'connection',
+  'connection-types',
   'decisions',
   'errors',
   'index',
@@ -34,7 +36,14 @@ const modules = [
   'keys',
   'latchkey',
   'module',
+  'refresh',
+  'refresh-types',
   'state',
+  'stores/d1',
+  'stores/kv',
+  'stores/postgres',
+  'stores/sqlite',
+  'stores/table',
   'types',
   'verify',
   'verify.browser',
@@ -150,7 +159,7 @@ describe('npm pack', () => {
       for (const [, from] of text.matchAll(/(?:from|import)\s*\(?'([^']+)'/g)) {
         assert.match(
           from!,
-          path.endsWith('.d.ts') ? /^\.\/.+\.ts$/ : /^(?:\.\.?\/.+\.(?:js|wasm)|node:fs\/promises)$/,
+          path.endsWith('.d.ts') ? /^\.\.?\/.+\.ts$/ : /^(?:\.\.?\/.+\.(?:js|wasm)|node:fs\/promises)$/,
           path,
         )
       }
@@ -167,6 +176,11 @@ describe('npm pack', () => {
   it('every entry leads somewhere, and to nothing unintended', () => {
     const entries = {
       '.': ['LatchkeyError', 'load', 'makeLatchkey', 'publicCode'],
+      './connection': ['Connection'],
+      './stores/d1': ['contract', 'd1Store', 'schema'],
+      './stores/kv': ['contract'],
+      './stores/postgres': ['contract', 'postgresStore', 'schema'],
+      './stores/sqlite': ['contract', 'schema', 'sqliteStore'],
       './verify': ['LatchkeyError', 'loadVerifier', 'makeVerifier', 'publicCode', 'skipBinding'],
     }
     for (const [entry, names] of Object.entries(entries)) {
