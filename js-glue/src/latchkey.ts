@@ -1,5 +1,6 @@
 import { decideDisconnect, readAccount, readExchange } from './answers.ts'
 import { abi } from './abi.gen.ts'
+import { classifyRefresh } from './classify.ts'
 import { checkConfig } from './config.ts'
 import {
   connectTarget,
@@ -55,6 +56,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
       outbound: (url, options) => mayGoTo(m, url, options),
     },
     exchange: { read: (answer, context) => readExchange(m, answer, context) },
+    refresh: { classify: (provider, answer, context) => classifyRefresh(m, provider, answer, context) },
     account: { read: (answer, context) => readAccount(m, answer, context) },
     disconnect: { decide: (answer) => decideDisconnect(m, answer) },
     config: { check: (vars) => checkConfig(m, vars) },

@@ -187,6 +187,57 @@ export interface WriteTarget {
   readonly rule: Rule
 }
 
+/** What a second use of a refresh token does; see `Traits` for the two kinds with a grace. */
+export type Rotation = 'none' | 'grace_same' | 'grace_new' | 'strict_refused' | 'family_revoked'
+
+/** The facts of a provider that `refresh.step` needs. Lengths of time are milliseconds; 0: not known. */
+export interface Traits {
+  readonly rotation: Rotation
+  /** What a second use does after the grace. */
+  readonly afterGrace: Rotation
+  /** What a revocation at the provider ends; `grant`: later logins too. */
+  readonly revocation: 'none' | 'token' | 'grant'
+  /** Only with an access token that works. */
+  readonly revocationNeedsLive: boolean
+  /** A refresh kills the access token before it. */
+  readonly oldAccessDies: boolean
+  readonly graceMs: number
+  /** When the answer has none; 0: it does not expire. */
+  readonly accessLifetimeMs: number
+  /** A longer one is cut; 0: no limit. */
+  readonly maxAccessLifetimeMs: number
+  readonly refreshIdleMs: number
+  readonly refreshAbsoluteMs: number
+  /** Of a token request; 0: the policy's. */
+  readonly timeOutMs: number
+  /** For so long after a refresh a 401 may still be about the token before it. */
+  readonly lagMs: number
+}
+
+/** What is known of a provider's refreshing: its profile, and what configuration says instead. */
+export interface RefreshFacts {
+  readonly traits: Traits
+  /** Of an access token that comes with a refresh token and without a lifetime; 0: it does not expire. */
+  readonly accessTtlMs: number
+  /** Every refresh takes along the redirect URI of the login. */
+  readonly needsRedirectUri: boolean
+  /** A 5xx comes before the refresh token is looked at. */
+  readonly serverErrorsUnspent: boolean
+}
+
+/** What a request to the revocation endpoint looks like. */
+export interface RevocationRequest {
+  readonly url: string
+  readonly method: 'POST' | 'DELETE'
+  /** `client`: as at the token endpoint; `basic`: client id and secret, whatever the token endpoint takes; `bearer`: the token itself. */
+  readonly credentials: 'client' | 'basic' | 'bearer'
+  /** Where `member` holds the token. */
+  readonly body: 'form' | 'json' | 'none'
+  readonly member: 'token' | 'access_token'
+  /** `refresh`: the refresh token where there is one, else the access token. */
+  readonly token: 'refresh' | 'access'
+}
+
 /** Provider facts that the core ships and configuration may override. */
 export interface ProviderSettings {
   readonly name: string
@@ -195,7 +246,11 @@ export interface ProviderSettings {
   readonly clientId: string
   readonly authorizationUrl: string
   readonly tokenUrl: string
+  /** Where an RFC 7009 request can be sent. */
   readonly revocationUrl?: string
+  /** How to revoke, whatever the shape. */
+  readonly revocation?: RevocationRequest
+  readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','
@@ -234,6 +289,46 @@ export interface DisconnectResult {
   readonly revoked: boolean
   readonly deleted: boolean
   readonly reason?: 'unsupported' | 'refused' | 'unreachable' | 'not_connected'
+}
+
+/** What came back of a refresh. */
+export interface RefreshAnswer {
+  readonly status: number
+  /** As received: `Headers`, an object, or names with their values. */
+  readonly headers: Iterable<readonly [string, string]> | Readonly<Record<string, string>>
+  /** Beyond 64,000 bytes nothing can be read of it. */
+  readonly body: Uint8Array
+}
+
+/** Why nothing came back. `not_sent`: there was no connection, so that nothing can have arrived. */
+export interface Failed {
+  readonly failed: 'not_sent' | 'reset' | 'timeout'
+}
+
+/** What an answer to a refresh means. */
+export interface Classified {
+  /**
+   * `terminal`: this refresh token is good for nothing any more. `operator`: the client is misconfigured, the grant is
+   * not to blame. `unparsed`: the answer is to be kept, sealed, as it came.
+   */
+  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
+  /** What the attempt may have done to the refresh token, where it is not known. */
+  readonly doubt: 'none' | 'answered' | 'silent'
+  /** The provider's error, where it is one of those that are known; never any other text of the provider. */
+  readonly code?: string
+  readonly retryAt?: number
+  readonly retryAfterMs?: number
+  readonly tokens?: {
+    readonly accessToken: Uint8Array
+    /** Absent: the one that was sent stays (RFC 6749 section 6). */
+    readonly refreshToken?: Uint8Array
+    readonly lifetimeMs?: number
+    readonly refreshLifetimeMs?: number
+    /** Absent: as before. */
+    readonly scopes?: readonly string[]
+    /** The refresh token is the one that was sent. */
+    readonly refreshSame: boolean
+  }
 }
 
 export interface Latchkey {
@@ -276,6 +371,14 @@ export interface Latchkey {
     outbound(url: string, options: { dev: boolean; from?: string; hop?: number }): boolean
   }
   readonly exchange: { read(answer: HttpAnswer, ctx: { now: number; profile: string }): TokenSet }
+  readonly refresh: {
+    /** The class of an answer, or of none: total. Takes the name of a profile, or a configured provider. */
+    classify(
+      provider: string | ProviderSettings,
+      answer: RefreshAnswer | Failed,
+      ctx: { now: number; sentRefreshToken?: Uint8Array },
+    ): Classified
+  }
   readonly account: { read(answer: HttpAnswer, ctx: { profile: string }): Account }
   readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }
   readonly config: {
