@@ -46,11 +46,11 @@ Result<TokenSet> read(std::uint16_t status, std::string_view content_type, MutBy
   out.access_token = pair->access_token;
   out.refresh_token = pair->refresh_token;
   out.scope = pair->scope;
-  out.expires_at = now.plus(pair->lifetime);
-  out.refresh_expires_at = now.plus(pair->refresh_lifetime);
   out.has_scope = pair->has_scope;
   out.has_expires_at = pair->lifetime.value > 0;
   out.has_refresh_expires_at = pair->refresh_lifetime.value > 0;
+  if (out.has_expires_at) out.expires_at = now.plus(pair->lifetime);
+  if (out.has_refresh_expires_at) out.refresh_expires_at = now.plus(pair->refresh_lifetime);
   return out;
 }
 

@@ -111,6 +111,21 @@ struct GuardRequestRequest {
   std::uint8_t unused[6];
 };
 
+/// `headers` is a list with a name and a value for each. `absence`: 0 for an answer. What is
+/// configured beats the profile: `access_ttl_ms` -1 and `unspent` 2 leave it at that.
+struct RefreshClassifyRequest {
+  double now_ms;
+  double access_ttl_ms;
+  Slice headers;
+  Slice body;
+  Slice profile;
+  Slice sent;
+  std::uint32_t free;
+  std::uint16_t status;
+  std::uint8_t absence;
+  std::uint8_t unspent;
+};
+
 /// Every reply begins with how far the arena was used (for wiping) and where an error was noticed.
 struct ReplyHead {
   std::uint32_t used;
@@ -222,10 +237,32 @@ struct DisconnectReply {
   std::uint8_t unused[5];
 };
 
+/// Absent times and lengths are 0.
+struct RefreshClassifyReply {
+  ReplyHead head;
+  double retry_after_ms;
+  double retry_at_ms;
+  double lifetime_ms;
+  double refresh_lifetime_ms;
+  Slice access_token;
+  Slice refresh_token;
+  Slice scope;
+  Slice code;
+  std::uint8_t kind;
+  std::uint8_t doubt;
+  std::uint8_t has_scope;
+  std::uint8_t refresh_same;
+  std::uint32_t unused;
+};
+
 /// `variable` names the one that is wrong; otherwise `providers` is a list with `provider_fields`
 /// texts for each provider: name, profile, title, client id, the four URLs (authorization, token,
-/// revocation, user info), scopes, issuer, the names of the two secret variables, and five flags as
-/// digits (scope separator, authentication style, response mode, PKCE, `iss` required).
+/// revocation, user info), scopes, issuer, the names of the two secret variables, flags as digits
+/// (scope separator, authentication style, response mode, PKCE, `iss` required, shape of a
+/// revocation, then `refresh::Facts`: rotation, after its grace, revocation, revocation needs a live
+/// token, old access token dies, redirect URI needed, 5xx unspent), and lengths in milliseconds, a
+/// blank behind each (grace, access lifetime, the longest, idle, absolute, time-out, lag, lifetime
+/// beside a refresh token).
 struct ConfigReply {
   ReplyHead head;
   Slice variable;
@@ -238,7 +275,7 @@ struct ConfigReply {
   std::uint8_t cause;
   std::uint8_t unused[5];
 };
-inline constexpr std::uint32_t provider_fields = 13;
+inline constexpr std::uint32_t provider_fields = 14;
 
 /// What a step needs to know beside row, flow and event. Times are lengths in milliseconds.
 struct RefreshSettings {
@@ -433,6 +470,13 @@ inline constexpr Field guard_request_request[] = {
     LK_FIELD(GuardRequestRequest, content_type), LK_FIELD(GuardRequestRequest, own_origin),
     LK_FIELD(GuardRequestRequest, media_type),   LK_FIELD(GuardRequestRequest, proxied),
 };
+inline constexpr Field refresh_classify_request[] = {
+    LK_FIELD(RefreshClassifyRequest, now_ms),  LK_FIELD(RefreshClassifyRequest, access_ttl_ms),
+    LK_FIELD(RefreshClassifyRequest, headers), LK_FIELD(RefreshClassifyRequest, body),
+    LK_FIELD(RefreshClassifyRequest, profile), LK_FIELD(RefreshClassifyRequest, sent),
+    LK_FIELD(RefreshClassifyRequest, free),    LK_FIELD(RefreshClassifyRequest, status),
+    LK_FIELD(RefreshClassifyRequest, absence), LK_FIELD(RefreshClassifyRequest, unspent),
+};
 inline constexpr Field reply_head[] = {LK_FIELD(ReplyHead, used), LK_FIELD(ReplyHead, at)};
 inline constexpr Field bytes_reply[] = {LK_FIELD(BytesReply, head), LK_FIELD(BytesReply, bytes)};
 inline constexpr Field flag_reply[] = {LK_FIELD(FlagReply, head), LK_FIELD(FlagReply, flag)};
@@ -494,6 +538,21 @@ inline constexpr Field disconnect_reply[] = {
     LK_FIELD(DisconnectReply, revoked),
     LK_FIELD(DisconnectReply, deleted),
     LK_FIELD(DisconnectReply, reason),
+};
+inline constexpr Field refresh_classify_reply[] = {
+    LK_FIELD(RefreshClassifyReply, head),
+    LK_FIELD(RefreshClassifyReply, retry_after_ms),
+    LK_FIELD(RefreshClassifyReply, retry_at_ms),
+    LK_FIELD(RefreshClassifyReply, lifetime_ms),
+    LK_FIELD(RefreshClassifyReply, refresh_lifetime_ms),
+    LK_FIELD(RefreshClassifyReply, access_token),
+    LK_FIELD(RefreshClassifyReply, refresh_token),
+    LK_FIELD(RefreshClassifyReply, scope),
+    LK_FIELD(RefreshClassifyReply, code),
+    LK_FIELD(RefreshClassifyReply, kind),
+    LK_FIELD(RefreshClassifyReply, doubt),
+    LK_FIELD(RefreshClassifyReply, has_scope),
+    LK_FIELD(RefreshClassifyReply, refresh_same),
 };
 inline constexpr Field config_reply[] = {
     LK_FIELD(ConfigReply, head),
@@ -620,6 +679,7 @@ inline constexpr Layout layouts[] = {
     {"CallbackPlanRequest", sizeof(CallbackPlanRequest), callback_plan_request},
     {"PrincipalIssueRequest", sizeof(PrincipalIssueRequest), principal_issue_request},
     {"GuardRequestRequest", sizeof(GuardRequestRequest), guard_request_request},
+    {"RefreshClassifyRequest", sizeof(RefreshClassifyRequest), refresh_classify_request},
     {"ReplyHead", sizeof(ReplyHead), reply_head},
     {"BytesReply", sizeof(BytesReply), bytes_reply},
     {"FlagReply", sizeof(FlagReply), flag_reply},
@@ -632,6 +692,7 @@ inline constexpr Layout layouts[] = {
     {"ExchangeReply", sizeof(ExchangeReply), exchange_reply},
     {"AccountReply", sizeof(AccountReply), account_reply},
     {"DisconnectReply", sizeof(DisconnectReply), disconnect_reply},
+    {"RefreshClassifyReply", sizeof(RefreshClassifyReply), refresh_classify_reply},
     {"ConfigReply", sizeof(ConfigReply), config_reply},
     {"RefreshSettings", sizeof(RefreshSettings), refresh_settings},
     {"RefreshAdmitRequest", sizeof(RefreshAdmitRequest), refresh_admit_request},
@@ -736,8 +797,9 @@ static_assert(
     all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest, PrincipalIssueRequest,
               GuardRequestRequest, BytesReply, FlagReply, StateIssueReply, StateReply,
               CallbackPlanReply, PrincipalReply, ScopeTargetReply, GuardRequestReply, ExchangeReply,
-              AccountReply, DisconnectReply, ConfigReply, RefreshSettings, RefreshAdmitRequest,
-              RefreshStepRequest, RefreshEffect, RefreshStepReply, RefreshRowReply>);
+              AccountReply, DisconnectReply, RefreshClassifyRequest, RefreshClassifyReply,
+              ConfigReply, RefreshSettings, RefreshAdmitRequest, RefreshStepRequest, RefreshEffect,
+              RefreshStepReply, RefreshRowReply>);
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(RefreshStepRequest) <= reply_at &&
               sizeof(RefreshRowReply) <= data_at - reply_at &&
               sizeof(StateReply) <= data_at - reply_at);

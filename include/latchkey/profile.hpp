@@ -70,16 +70,18 @@ public:
     constexpr std::int32_t units[] = {1, 60, 3'600, 86'400};
     return seconds(std::int64_t{units[bits_ >> 14]} * (bits_ & max));
   }
-  [[nodiscard]] static constexpr Length of_seconds(std::uint16_t n) noexcept { return {n, 0}; }
-  [[nodiscard]] static constexpr Length of_minutes(std::uint16_t n) noexcept { return {n, 1}; }
-  [[nodiscard]] static constexpr Length of_hours(std::uint16_t n) noexcept { return {n, 2}; }
-  [[nodiscard]] static constexpr Length of_days(std::uint16_t n) noexcept { return {n, 3}; }
+  [[nodiscard]] static constexpr Length of_seconds(std::uint16_t n) noexcept { return of(n, 0); }
+  [[nodiscard]] static constexpr Length of_minutes(std::uint16_t n) noexcept { return of(n, 1); }
+  [[nodiscard]] static constexpr Length of_hours(std::uint16_t n) noexcept { return of(n, 2); }
+  [[nodiscard]] static constexpr Length of_days(std::uint16_t n) noexcept { return of(n, 3); }
 
 private:
   static constexpr std::uint16_t max = 0x3fff;
-  constexpr Length(std::uint16_t n, unsigned unit) noexcept
-      : bits_{static_cast<std::uint16_t>(unit << 14 | n)} {
+  [[nodiscard]] static constexpr Length of(std::uint16_t n, unsigned unit) noexcept {
     LK_CHECK(n <= max);
+    Length out;
+    out.bits_ = static_cast<std::uint16_t>(unit << 14 | n);
+    return out;
   }
   std::uint16_t bits_{0};
 };

@@ -1,7 +1,7 @@
 import type {
   Cause,
+  Classified,
   Contract,
-  Doubt,
   Generation,
   NewsKind,
   Outcome,
@@ -62,21 +62,8 @@ export interface Store {
   write(condition: Condition, next: Stored | null): MaybePromise<Written>
 }
 
-/** What an answer to a refresh comes to; `lk.refresh.classify` makes one. */
-export interface Classified {
-  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
-  readonly doubt: Doubt
-  readonly code?: string
-  readonly retryAfterMs?: number
-  readonly tokens?: {
-    readonly accessToken: Uint8Array
-    readonly refreshToken?: Uint8Array
-    readonly lifetimeMs?: number
-    readonly refreshLifetimeMs?: number
-    readonly scopes?: readonly string[]
-    /** The refresh token is the one that was sent. */
-    readonly refreshSame: boolean
-  }
+/** What an answer to a refresh comes to, as `lk.refresh.classify` says it. */
+export interface Answered extends Classified {
   /** The answer as it came, where it was not understood. */
   readonly raw?: Uint8Array
 }
@@ -94,7 +81,7 @@ export interface Provider {
       readonly probe: boolean
       readonly now: number
     },
-  ): Promise<Classified>
+  ): Promise<Answered>
   /** RFC 7009, or the provider's own way. */
   revoke(
     token: Uint8Array,

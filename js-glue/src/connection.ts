@@ -1,5 +1,5 @@
 import type {
-  Classified,
+  Answered,
   Condition,
   ConnectionOptions,
   EndResult,
@@ -567,7 +567,7 @@ class Run {
     const token = this.#open('refresh')
     if (token === undefined) return { ...unsent, entropy: random(8) }
     try {
-      const request = (signal: AbortSignal): Promise<Classified> =>
+      const request = (signal: AbortSignal): Promise<Answered> =>
         options.provider.refresh(token, { deadline, signal, probe, now: now() })
       const classified = await this.#withDeadline(deadline, request, (late) => wipe(freshOf(late)))
       if (classified === undefined) return { ...silent, entropy: random(8) }
@@ -578,7 +578,7 @@ class Run {
   }
 
   /** Total: what a provider's code makes of an answer by mistake is an answer that was not understood. */
-  #reply(classified: Classified): RefreshEvent {
+  #reply(classified: Answered): RefreshEvent {
     const { tokens } = classified
     const entropy = this.#shared.random(8)
     wipe(this.#fresh)
@@ -680,7 +680,7 @@ const classOf = {
   rate_limited: 'rate_limited',
   operator: 'operator_error',
   unparsed: 'not_understood',
-} as const satisfies Record<Exclude<Classified['class'], 'ok'>, string>
+} as const satisfies Record<Exclude<Answered['class'], 'ok'>, string>
 
 const doubts: ReadonlySet<unknown> = new Set(['none', 'answered', 'silent'])
 const revocations: ReadonlySet<unknown> = new Set(['done', 'refused', 'unreachable', 'unsupported'])
@@ -699,7 +699,7 @@ function refusal({ outcome, cause, at }: Extract<RefreshEffect, { kind: 'refuse'
   }
 }
 
-function freshOf({ tokens, raw }: Classified): Fresh {
+function freshOf({ tokens, raw }: Answered): Fresh {
   const scopes = Array.isArray(tokens?.scopes) ? tokens.scopes : undefined
   return {
     ...(tokens?.accessToken instanceof Uint8Array && { access: tokens.accessToken }),

@@ -1,5 +1,6 @@
 import { decideDisconnect, readAccount, readExchange } from './answers.ts'
 import { abi } from './abi.gen.ts'
+import { classifyRefresh } from './classify.ts'
 import { checkConfig } from './config.ts'
 import {
   connectTarget,
@@ -63,6 +64,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     refresh: {
       admit: (contract, policy, traits) => admit(m, contract, policy, traits),
       step: (row, flow, event, context) => step(m, row, flow, event, context),
+      classify: (provider, answer, context) => classifyRefresh(m, provider, answer, context),
       describe: (row, now) => describe(m, row, now),
     },
     config: { check: (vars) => checkConfig(m, vars) },

@@ -1,4 +1,5 @@
 import type { abi } from './abi.gen.ts'
+import type { ProviderSettings } from './types.ts'
 
 type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
 
@@ -247,6 +248,46 @@ export interface RowDescription extends Generation {
   readonly held: boolean
 }
 
+/** What came back of a refresh. */
+export interface RefreshAnswer {
+  readonly status: number
+  /** As received: `Headers`, an object, or names with their values. */
+  readonly headers: Iterable<readonly [string, string]> | Readonly<Record<string, string>>
+  /** Beyond 64,000 bytes nothing can be read of it. */
+  readonly body: Uint8Array
+}
+
+/** Why nothing came back. `not_sent`: there was no connection, so that nothing can have arrived. */
+export interface Failed {
+  readonly failed: 'not_sent' | 'reset' | 'timeout'
+}
+
+/** What an answer to a refresh means. */
+export interface Classified {
+  /**
+   * `terminal`: this refresh token is good for nothing any more. `operator`: the client is misconfigured, the grant is
+   * not to blame. `unparsed`: the answer is to be kept, sealed, as it came.
+   */
+  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
+  /** What the attempt may have done to the refresh token, where it is not known. */
+  readonly doubt: Doubt
+  /** The provider's error, where it is one of those that are known; never any other text of the provider. */
+  readonly code?: string
+  readonly retryAt?: number
+  readonly retryAfterMs?: number
+  readonly tokens?: {
+    readonly accessToken: Uint8Array
+    /** Absent: the one that was sent stays (RFC 6749 section 6). */
+    readonly refreshToken?: Uint8Array
+    readonly lifetimeMs?: number
+    readonly refreshLifetimeMs?: number
+    /** Absent: as before. */
+    readonly scopes?: readonly string[]
+    /** The refresh token is the one that was sent. */
+    readonly refreshSame: boolean
+  }
+}
+
 /** `lk.refresh`: the refresh protocol, one step at a time. `latchkey/connection` drives it. */
 export interface Refresh {
   /**
@@ -269,6 +310,12 @@ export interface Refresh {
     event: RefreshEvent,
     context: { now: number; traits: Traits; policy: Policy },
   ): RefreshStep
+  /** The class of an answer, or of none: total. Takes the name of a profile, or a configured provider. */
+  classify(
+    provider: string | ProviderSettings,
+    answer: RefreshAnswer | Failed,
+    context: { now: number; sentRefreshToken?: Uint8Array },
+  ): Classified
   /** Says what a stored row says; throws `corrupt`, `time_invalid`. */
   describe(row: Uint8Array, now: number): RowDescription
 }

@@ -1,5 +1,5 @@
 import type { ErrorCode, PublicCode } from './errors.ts'
-import type { Refresh } from './refresh-types.ts'
+import type { Refresh, Traits } from './refresh-types.ts'
 
 /** Says that this verifier cannot see the binding cookie. Never pass it on the way to an exchange. */
 export const skipBinding: unique symbol = Symbol('latchkey.skipBinding')
@@ -188,6 +188,30 @@ export interface WriteTarget {
   readonly rule: Rule
 }
 
+/** What is known of a provider's refreshing: its profile, and what configuration says instead. */
+export interface RefreshFacts {
+  readonly traits: Required<Traits>
+  /** Of an access token that comes with a refresh token and without a lifetime; 0: it does not expire. */
+  readonly accessTtlMs: number
+  /** Every refresh takes along the redirect URI of the login. */
+  readonly needsRedirectUri: boolean
+  /** A 5xx comes before the refresh token is looked at. */
+  readonly serverErrorsUnspent: boolean
+}
+
+/** What a request to the revocation endpoint looks like. */
+export interface RevocationRequest {
+  readonly url: string
+  readonly method: 'POST' | 'DELETE'
+  /** `client`: as at the token endpoint; `basic`: client id and secret, whatever the token endpoint takes; `bearer`: the token itself. */
+  readonly credentials: 'client' | 'basic' | 'bearer'
+  /** Where `member` holds the token. */
+  readonly body: 'form' | 'json' | 'none'
+  readonly member: 'token' | 'access_token'
+  /** `refresh`: the refresh token where there is one, else the access token. */
+  readonly token: 'refresh' | 'access'
+}
+
 /** Provider facts that the core ships and configuration may override. */
 export interface ProviderSettings {
   readonly name: string
@@ -196,7 +220,11 @@ export interface ProviderSettings {
   readonly clientId: string
   readonly authorizationUrl: string
   readonly tokenUrl: string
+  /** Where an RFC 7009 request can be sent. */
   readonly revocationUrl?: string
+  /** How to revoke, whatever the shape. */
+  readonly revocation?: RevocationRequest
+  readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','

@@ -5,6 +5,7 @@
 #include "latchkey/account.hpp"
 #include "latchkey/answer.hpp"
 #include "latchkey/callback.hpp"
+#include "latchkey/classify.hpp"
 #include "latchkey/config.hpp"
 #include "latchkey/crypto.hpp"
 #include "latchkey/disconnect.hpp"
@@ -21,6 +22,8 @@
 #include "latchkey/seal.hpp"
 #include "latchkey/state.hpp"
 #include "latchkey/text.hpp"
+#include "latchkey/tokens.hpp"
+#include "latchkey/traits.hpp"
 #include "latchkey/types.hpp"
 #include "latchkey/url.hpp"
 
@@ -56,6 +59,9 @@ static_assert(std::is_trivially_copyable_v<Result<state::State>> &&
               std::is_trivially_copyable_v<Result<account::Account>> &&
               std::is_trivially_copyable_v<Result<scope::Target>> &&
               std::is_trivially_copyable_v<Result<url::Url>> &&
+              std::is_trivially_copyable_v<Result<tokens::Pair>> &&
+              std::is_trivially_copyable_v<refresh::Classified> &&
+              std::is_trivially_copyable_v<refresh::Facts> &&
               std::is_trivially_copyable_v<callback::Plan> &&
               std::is_trivially_copyable_v<guard::Verdict> &&
               std::is_trivially_copyable_v<config::Config> &&
@@ -269,6 +275,16 @@ TEST_CASE("threat T26 contract: null and empty input to the decisions") {
   const profile::Profile none;
   CHECK_FALSE(exchange::read(0, {}, {}, {}, none));
   CHECK_FALSE(exchange::read(200, {}, {}, {}, none));
+  CHECK_FALSE(tokens::is_token({}));
+  CHECK(tokens::client_error({}).empty());
+  CHECK_FALSE(tokens::has_access({}, none));
+  CHECK_FALSE(tokens::read({}, {}, none, tokens::Types::by_place));
+  const auto facts = refresh::facts_of(none, false);
+  CHECK(facts.traits.rotation == refresh::traits_of(none).rotation);
+  CHECK(refresh::is_consistent(facts.traits));
+  CHECK(refresh::classify({}, {}, none, facts, {}).reply.kind ==
+        refresh::ReplyClass::not_understood);
+  CHECK(refresh::classify(refresh::Absence::reset).reply.doubt == refresh::Doubt::silent);
   CHECK_FALSE(account::read(0, {}, {}, none));
   CHECK_FALSE(account::read(200, {}, {}, none));
   CHECK_FALSE(answer::read({}, {}, {}));
