@@ -153,8 +153,8 @@ std::int64_t date_of(std::string_view text) noexcept {
   const std::int64_t year = part(12, 4) - (month >= 10 ? 1 : 0);
   const std::int64_t days = year * 365 + year / 4 - year / 100 + year / 400 +
                             (month * 153 + 2) / 5 + part(5, 2) - 719'469;
-  return std::max<std::int64_t>(
-      ((days * 24 + part(17, 2)) * 60 + part(20, 2)) * 60 + part(23, 2), 0);
+  return std::max<std::int64_t>(((days * 24 + part(17, 2)) * 60 + part(20, 2)) * 60 + part(23, 2),
+                                0);
 }
 
 struct Limits {

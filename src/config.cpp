@@ -313,12 +313,9 @@ private:
       const char* name;
       Millis* out;
     } lengths[] = {
-        {"graceSeconds", &traits.grace},
-        {"accessTtlSeconds", &ttl},
-        {"idleSeconds", &traits.refresh_idle},
-        {"absoluteSeconds", &traits.refresh_absolute},
-        {"timeoutSeconds", &traits.time_out},
-        {"lagSeconds", &traits.lag},
+        {"graceSeconds", &traits.grace},       {"accessTtlSeconds", &ttl},
+        {"idleSeconds", &traits.refresh_idle}, {"absoluteSeconds", &traits.refresh_absolute},
+        {"timeoutSeconds", &traits.time_out},  {"lagSeconds", &traits.lag},
     };
     const struct {
       const char* name;

@@ -170,7 +170,12 @@ export class Connection {
     try {
       const { account, details } = record
       const scopes = JSON.parse(record.scopes) as string[]
-      return { ...this.#shared.options.lk.refresh.describe(record.row, this.#shared.now()), account, scopes, details }
+      return {
+        ...this.#shared.options.lk.refresh.describe(record.row, this.#shared.now()),
+        account,
+        scopes,
+        details,
+      }
     } catch {
       return { status: 'corrupt' }
     }
@@ -204,7 +209,7 @@ class Shared {
       ...(store.signal === 'sole' ? { pollMs: soleWriterPollMs } : undefined),
       ...policy,
     })
-    this.now = options.now ?? Date.now
+    this.now = options.now ?? (() => Date.now())
     this.random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)))
     this.after = options.after ?? afterTimeout
     options.lk.refresh.admit(store.contract, this.policy, this.traits)

@@ -262,7 +262,7 @@ export type RevocationAnswer =
 export interface DisconnectResult {
   readonly revoked: boolean
   readonly deleted: boolean
-  readonly reason?: 'unsupported' | 'refused' | 'unreachable' | 'not_connected'
+  readonly reason?: 'unsupported' | 'refused' | 'unreachable'
 }
 
 export interface Latchkey {

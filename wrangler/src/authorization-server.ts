@@ -16,6 +16,6 @@ export const authorizationServer = (app: App, provider: ProviderSettings): Provi
   async revoke(token, _kind, { signal }) {
     const answer = await revokeToken(app, provider, token, signal)
     const { revoked, reason } = app.lk.disconnect.decide(answer)
-    return revoked ? 'done' : (reason ?? 'refused')
+    return revoked || reason === undefined ? 'done' : reason
   },
 })

@@ -13,6 +13,11 @@ export const outcomes = [
   'transient',
   'operator',
   'persist_failed',
+  'not_understood',
+  'refresh_token_missing',
+  'discarded',
+  'healed',
+  'corrupt',
 ] as const
 export type Outcome = (typeof outcomes)[number]
 
@@ -91,7 +96,9 @@ export class Counters extends DurableObject<Env> {
   }
 
   all(): Count[] {
-    return this.#sql.exec<{ provider: string; outcome: Outcome; count: number }>('SELECT * FROM counter').toArray()
+    return this.#sql
+      .exec<{ provider: string; outcome: Outcome; count: number }>('SELECT * FROM counter')
+      .toArray()
   }
 }
 

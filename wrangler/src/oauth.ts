@@ -13,12 +13,18 @@ export interface CodeGrant {
   readonly redirectUri: string
 }
 
+/** A login's tokens, with the lengths of their lives beside their ends. */
+export interface LoginTokens extends TokenSet {
+  readonly lifetimeMs?: number
+  readonly refreshLifetimeMs?: number
+}
+
 /** RFC 6749 section 4.1.3 with RFC 7636 section 4.5. */
 export async function exchangeCode(
   app: App,
   provider: ProviderSettings,
   grant: CodeGrant,
-): Promise<TokenSet> {
+): Promise<LoginTokens> {
   const form = new URLSearchParams({
     grant_type: 'authorization_code',
     code: grant.code,
@@ -27,7 +33,16 @@ export async function exchangeCode(
   if (provider.pkce) form.set('code_verifier', grant.codeVerifier)
   try {
     const answer = await post(app, provider, provider.tokenUrl, form)
-    return app.lk.exchange.read(answer, { now: Date.now(), profile: provider.profile })
+    const now = Date.now()
+    const tokens = app.lk.exchange.read(answer, { now, profile: provider.profile })
+    const { refreshToken, expiresAt, refreshExpiresAt } = tokens
+    const unsaid = refreshToken && provider.refresh.accessTtlMs
+    const lifetimeMs = expiresAt === undefined ? unsaid : expiresAt - now
+    return {
+      ...tokens,
+      ...(lifetimeMs !== undefined && { lifetimeMs }),
+      ...(refreshExpiresAt !== undefined && { refreshLifetimeMs: refreshExpiresAt - now }),
+    }
   } catch (error) {
     throw error instanceof Unreachable ? new Refusal('exchange_unreachable') : error
   }

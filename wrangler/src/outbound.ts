@@ -33,7 +33,7 @@ export async function send(
   const { dev } = app.config
   if (!app.lk.guard.outbound(url, { dev })) throw new Unreachable('not_sent')
   const controller = new AbortController()
-  const timer = signal ? undefined : setTimeout(() => controller.abort(), timeoutMs)
+  const timer = signal ? null : setTimeout(() => controller.abort(), timeoutMs)
   const until = signal ?? controller.signal
   try {
     for (let at = url, hop = 1; ; hop += 1) {

@@ -25,9 +25,11 @@ const statuses: Partial<Record<Code, number>> = {
   not_connected: 404,
   method_not_allowed: 405,
   reconnect_required: 409,
+  revoked: 409,
   too_large: 413,
   media_type_refused: 415,
   store_unavailable: 503,
+  temporarily_unavailable: 503,
 }
 
 /** Why a request is not served: a code of a closed set and its status, nothing else. */

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { DisconnectResult, Standing, TokenSet } from 'latchkey'
+import type { Standing } from 'latchkey'
 import { Connection, type EndResult, type News, type Status, type TokenResult } from 'latchkey/connection'
 import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
 import { openApp, providerNamed, redirectUri, type App } from './app.ts'
@@ -7,7 +7,7 @@ import { authorizationServer } from './authorization-server.ts'
 import { count, flushSoon } from './counters.ts'
 import type { Env } from './env.ts'
 import { claimName, connectionKeyOf, type ConnectionKey } from './names.ts'
-import { exchangeCode, readAccount } from './oauth.ts'
+import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
 
 /** What a verified callback asks for. */
@@ -136,12 +136,12 @@ export class Vault extends DurableObject<Env> {
   }
 
   /** Revokes first; a provider that did not answer leaves everything as it was. */
-  async disconnect(): Promise<DisconnectResult> {
+  async disconnect(): Promise<EndResult> {
     return await this.#end((connection) => connection.disconnect())
   }
 
   /** Nothing stays; the result says what was revoked and what was not. */
-  async erase(): Promise<DisconnectResult> {
+  async erase(): Promise<EndResult> {
     return await this.#end((connection) => connection.erase())
   }
 
@@ -152,7 +152,7 @@ export class Vault extends DurableObject<Env> {
     const result = await this.#end((connection) =>
       connection.revoke({ cause: 'revoked_by_provider', id: found.id, ...(at !== undefined && { at }) }),
     )
-    return result.deleted
+    return result.outcome === 'ok' && result.deleted
   }
 
   override async alarm(): Promise<void> {
@@ -207,7 +207,7 @@ export class Vault extends DurableObject<Env> {
     app: App,
     { subject, state, stateExpiresAt }: Completion,
     account: { readonly id: string; readonly label: string },
-    { accessToken, refreshToken, lifetimeMs, refreshLifetimeMs, scopes }: TokenSet,
+    { accessToken, refreshToken, lifetimeMs, refreshLifetimeMs, scopes }: LoginTokens,
     askedAt: number,
   ): Promise<Outcome> {
     const details: Details = { subject, label: account.label, connectedAt: Date.now(), state, stateExpiresAt }
@@ -226,13 +226,11 @@ export class Vault extends DurableObject<Env> {
     return { ok: true }
   }
 
-  async #end(verb: (connection: Connection) => Promise<EndResult>): Promise<DisconnectResult> {
+  async #end(verb: (connection: Connection) => Promise<EndResult>): Promise<EndResult> {
     const former = await this.#held()
     const result = await verb(this.#connection())
-    if (result.outcome !== 'ok') return { revoked: false, deleted: false, reason: result.outcome }
-    const { revoked, deleted, reason } = result
-    if (deleted && former) await this.#release(former.account)
-    return { revoked, deleted, ...(reason && { reason }) }
+    if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
+    return result
   }
 
   /** What is stored of a credential that may still be alive. */
