@@ -570,7 +570,7 @@ class Run {
       const request = (signal: AbortSignal): Promise<Classified> =>
         options.provider.refresh(token, { deadline, signal, probe, now: now() })
       const classified = await this.#withDeadline(deadline, request, (late) => wipe(freshOf(late)))
-      if (classified === undefined) return { ...silent, entropy: random(8) }
+      if (!classified) return { ...silent, entropy: random(8) }
       return this.#reply(classified)
     } finally {
       token.fill(0)
