@@ -31,18 +31,28 @@ describe('a Durable Object, from outside', () => {
     migrate: async () => await box().migrate(),
     crash: async () => await evictDurableObject(box()),
     async open(key): Promise<Opened> {
-      const through = (): Store => ({
+      let loses = false
+      const through = (losing: boolean): Store => ({
         contract,
         signal: 'none',
-        // A proxy of workerd's own would come back otherwise.
+        // What workerd's stubs return is a promise and a stub in one.
         read: async () => await box().read(key),
-        write: async (condition, next) => await box().write(key, condition, next),
+        async write(condition, next) {
+          const written = await box().write(key, condition, next)
+          if (losing && loses) {
+            loses = false
+            throw new Error('the answer was lost')
+          }
+          return written
+        },
       })
       return {
-        store: through(),
-        other: through(),
-        loseAnswer: async () => await box().fail('lost answer'),
-        refuse: async () => await box().fail('refused'),
+        store: through(true),
+        other: through(false),
+        loseAnswer() {
+          loses = true
+        },
+        refuse: async () => await box().refuse(),
         spoil: async (column) => await box().exec(spoilStatement(column), JSON.stringify(key)),
       }
     },

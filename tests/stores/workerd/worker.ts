@@ -4,7 +4,7 @@ import type { Condition, Stored, Written } from 'latchkey/connection'
 import { schema, sqliteStore } from 'latchkey/stores/sqlite'
 
 export class Box extends DurableObject {
-  #next: 'done' | 'lost answer' | 'refused' = 'done'
+  #refuses = false
 
   constructor(context: DurableObjectState, env: object) {
     super(context, env)
@@ -20,19 +20,15 @@ export class Box extends DurableObject {
   }
 
   write(key: readonly string[], condition: Condition, next: Stored | null): Written {
-    const how = this.#next
-    this.#next = 'done'
-    const sql =
-      how === 'refused'
-        ? { exec: () => this.ctx.storage.sql.exec('INSERT INTO no_such_table VALUES (1)') }
-        : this.ctx.storage.sql
-    const written = sqliteStore(sql, { key }).write(condition, next) as Written
-    if (how === 'lost answer') throw new Error('lost')
-    return written
+    const broken = { exec: () => this.ctx.storage.sql.exec('INSERT INTO no_such_table VALUES (1)') }
+    const sql = this.#refuses ? broken : this.ctx.storage.sql
+    this.#refuses = false
+    return sqliteStore(sql, { key }).write(condition, next) as Written
   }
 
-  fail(how: 'lost answer' | 'refused'): void {
-    this.#next = how
+  /** The next write fails. */
+  refuse(): void {
+    this.#refuses = true
   }
 
   exec(statement: string, ...values: string[]): void {
