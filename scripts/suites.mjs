@@ -94,6 +94,8 @@ export const suites = [
   { name: 'vectors-node', steps: [built, nodeTest('Node', 'tests/js/vectors.node.test.ts')] },
   { name: 'vectors-workerd', steps: [built, vitest('workerd', 'tests/workerd')] },
   { name: 'vectors-chromium', steps: [built, nodeTest('Chromium', 'tests/js/vectors.chromium.test.ts')] },
+  { name: 'stores-workerd', steps: [built, vitest('workerd', 'tests/stores/workerd')] },
+  { name: 'stores-postgres', steps: [built, nodeTest('PostgreSQL', 'tests/stores/postgres.test.ts')] },
   { name: 'worker', steps: [built, vitest('workerd', 'wrangler')] },
   { name: 'servers', steps: [nodeTest('Node', 'tests/servers/*.test.ts')] },
   { name: 'e2e', steps: [built, nodeTest('Chromium', 'tests/e2e/*.test.ts')] },
