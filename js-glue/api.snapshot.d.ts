@@ -256,6 +256,35 @@ export interface WriteTarget {
   readonly id: string
   readonly rule: Rule
 }
+export type Rotation = 'none' | 'grace_same' | 'grace_new' | 'strict_refused' | 'family_revoked'
+export interface Traits {
+  readonly rotation: Rotation
+  readonly afterGrace: Rotation
+  readonly revocation: 'none' | 'token' | 'grant'
+  readonly revocationNeedsLive: boolean
+  readonly oldAccessDies: boolean
+  readonly graceMs: number
+  readonly accessLifetimeMs: number
+  readonly maxAccessLifetimeMs: number
+  readonly refreshIdleMs: number
+  readonly refreshAbsoluteMs: number
+  readonly timeOutMs: number
+  readonly lagMs: number
+}
+export interface RefreshFacts {
+  readonly traits: Traits
+  readonly accessTtlMs: number
+  readonly needsRedirectUri: boolean
+  readonly serverErrorsUnspent: boolean
+}
+export interface RevocationRequest {
+  readonly url: string
+  readonly method: 'POST' | 'DELETE'
+  readonly credentials: 'client' | 'basic' | 'bearer'
+  readonly body: 'form' | 'json' | 'none'
+  readonly member: 'token' | 'access_token'
+  readonly token: 'refresh' | 'access'
+}
 export interface ProviderSettings {
   readonly name: string
   readonly title: string
@@ -264,6 +293,8 @@ export interface ProviderSettings {
   readonly authorizationUrl: string
   readonly tokenUrl: string
   readonly revocationUrl?: string
+  readonly revocation?: RevocationRequest
+  readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','
@@ -301,6 +332,29 @@ export interface DisconnectResult {
   readonly revoked: boolean
   readonly deleted: boolean
   readonly reason?: 'unsupported' | 'refused' | 'unreachable' | 'not_connected'
+}
+export interface RefreshAnswer {
+  readonly status: number
+  readonly headers: Iterable<readonly [string, string]> | Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+export interface Failed {
+  readonly failed: 'not_sent' | 'reset' | 'timeout'
+}
+export interface Classified {
+  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
+  readonly doubt: 'none' | 'answered' | 'silent'
+  readonly code?: string
+  readonly retryAt?: number
+  readonly retryAfterMs?: number
+  readonly tokens?: {
+    readonly accessToken: Uint8Array
+    readonly refreshToken?: Uint8Array
+    readonly lifetimeMs?: number
+    readonly refreshLifetimeMs?: number
+    readonly scopes?: readonly string[]
+    readonly refreshSame: boolean
+  }
 }
 export interface Latchkey {
   readonly abi: number
@@ -388,6 +442,16 @@ export interface Latchkey {
         profile: string
       },
     ): TokenSet
+  }
+  readonly refresh: {
+    classify(
+      provider: string | ProviderSettings,
+      answer: RefreshAnswer | Failed,
+      ctx: {
+        now: number
+        sentRefreshToken?: Uint8Array
+      },
+    ): Classified
   }
   readonly account: {
     read(

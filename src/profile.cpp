@@ -5,9 +5,9 @@ namespace {
 
 using Len = Length;
 
-// Rows are our own words for vendor facts. A revocation endpoint whose shape is none of ours is left
-// out: another request to it would be refused, and a strict disconnect would then never come to an
-// end.
+// Rows are our own words for vendor facts. A revocation endpoint whose shape is none of ours is
+// left out: another request to it would be refused, and a strict disconnect would then never come
+// to an end.
 //
 // The source of what `.refresh` says stands above a row; without one, nobody says it. A spent token
 // is taken to be merely refused (`Reuse::refused`) only where somebody has seen that.
@@ -20,7 +20,9 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://api.airtable.com/v0/meta/whoami",
      .pkce = Pkce::required,
      .certainty = Certainty::documented,
-     .refresh = {.idle = Len::of_days(60), .certainty = Certainty::second_hand, .old_access_dies = true},
+     .refresh = {.idle = Len::of_days(60),
+                 .certainty = Certainty::second_hand,
+                 .old_access_dies = true},
      .account_id_members = {"id"},
      .account_label_members = {"email"}},
     // The query is required: without it the token is good for no product API.
@@ -33,7 +35,11 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://api.atlassian.com/me",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::second_hand,
-     .refresh = {.grace = Len::of_minutes(10), .idle = Len::of_days(90), .absolute = Len::of_days(365), .reuse = Reuse::grace_new, .certainty = Certainty::documented},
+     .refresh = {.grace = Len::of_minutes(10),
+                 .idle = Len::of_days(90),
+                 .absolute = Len::of_days(365),
+                 .reuse = Reuse::grace_new,
+                 .certainty = Certainty::documented},
      .account_id_members = {"account_id"},
      .account_label_members = {"email", "name"}},
     // auth0.com/docs, configure-refresh-token-rotation: the grace is a setting of the tenant.
@@ -58,7 +64,10 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://api.box.com/2.0/users/me",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
-     .refresh = {.idle = Len::of_days(60), .reuse = Reuse::refused, .certainty = Certainty::second_hand, .revokes_grant = false},
+     .refresh = {.idle = Len::of_days(60),
+                 .reuse = Reuse::refused,
+                 .certainty = Certainty::second_hand,
+                 .revokes_grant = false},
      .account_id_members = {"id"},
      .account_label_members = {"login", "name"}},
     // discord-api-docs, OAuth2.md: seven days; a new refresh token with each refresh.
@@ -84,7 +93,16 @@ constexpr std::array<Profile, 28> table{{
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
      .granted_commas = true,
-     .refresh = {.access_ttl = Len::of_hours(8), .idle = Len::of_days(183), .reuse = Reuse::refused, .revocation_shape = RevocationShape::github, .dialect = Dialect::github, .certainty = Certainty::second_hand, .revokes_grant = false, .revocation_needs_live = true, .old_access_dies = true, .lasting_alone = true},
+     .refresh = {.access_ttl = Len::of_hours(8),
+                 .idle = Len::of_days(183),
+                 .reuse = Reuse::refused,
+                 .revocation_shape = RevocationShape::github,
+                 .dialect = Dialect::github,
+                 .certainty = Certainty::second_hand,
+                 .revokes_grant = false,
+                 .revocation_needs_live = true,
+                 .old_access_dies = true,
+                 .lasting_alone = true},
      .account_id_members = {"id"},
      .account_label_members = {"login", "name"}},
     // github/docs, oauth-token-limit.md: no expiry, ten tokens; there is nothing to refresh.
@@ -97,7 +115,13 @@ constexpr std::array<Profile, 28> table{{
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
      .granted_commas = true,
-     .refresh = {.access_ttl = {}, .live_limit = 10, .reuse = Reuse::harmless, .revocation_shape = RevocationShape::github, .dialect = Dialect::github, .certainty = Certainty::documented, .revokes_grant = false},
+     .refresh = {.access_ttl = {},
+                 .live_limit = 10,
+                 .reuse = Reuse::harmless,
+                 .revocation_shape = RevocationShape::github,
+                 .dialect = Dialect::github,
+                 .certainty = Certainty::documented,
+                 .revokes_grant = false},
      .account_id_members = {"id"},
      .account_label_members = {"login", "name"}},
     // gitlabhq, doc/api/oauth2.md: 2 hours, both old tokens die, the redirect URI goes along.
@@ -109,7 +133,10 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://gitlab.com/api/v4/user",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
-     .refresh = {.access_ttl = Len::of_hours(2), .revokes_grant = false, .old_access_dies = true, .needs_redirect_uri = true},
+     .refresh = {.access_ttl = Len::of_hours(2),
+                 .revokes_grant = false,
+                 .old_access_dies = true,
+                 .needs_redirect_uri = true},
      .account_id_members = {"id"},
      .account_label_members = {"username", "email", "name"}},
     // The query is what makes Google give a refresh token, and give it again on reconnecting.
@@ -124,7 +151,11 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://openidconnect.googleapis.com/v1/userinfo",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
-     .refresh = {.idle = Len::of_days(182), .live_limit = 100, .reuse = Reuse::harmless, .dialect = Dialect::google, .certainty = Certainty::second_hand},
+     .refresh = {.idle = Len::of_days(182),
+                 .live_limit = 100,
+                 .reuse = Reuse::harmless,
+                 .dialect = Dialect::google,
+                 .certainty = Certainty::second_hand},
      .account_id_members = {"sub"},
      .account_label_members = {"email", "name"}},
     // Tells whose token it is only at a URL that holds the token; such a URL is never called.
@@ -135,7 +166,10 @@ constexpr std::array<Profile, 28> table{{
      .token_url = "https://api.hubapi.com/oauth/v1/token",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::second_hand,
-     .refresh = {.access_ttl = Len::of_minutes(30), .reuse = Reuse::harmless, .dialect = Dialect::hubspot, .certainty = Certainty::second_hand},
+     .refresh = {.access_ttl = Len::of_minutes(30),
+                 .reuse = Reuse::harmless,
+                 .dialect = Dialect::hubspot,
+                 .certainty = Certainty::second_hand},
      .account_id_members = {"user_id"},
      .account_label_members = {"user"}},
     // fosite, flow_refresh.go: reuse kills the family; a grace is a setting.
@@ -183,7 +217,10 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://graph.microsoft.com/oidc/userinfo",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
-     .refresh = {.idle = Len::of_days(90), .reuse = Reuse::harmless, .dialect = Dialect::microsoft, .certainty = Certainty::documented},
+     .refresh = {.idle = Len::of_days(90),
+                 .reuse = Reuse::harmless,
+                 .dialect = Dialect::microsoft,
+                 .certainty = Certainty::documented},
      .account_id_members = {"sub"},
      .account_label_members = {"email", "name"}},
     // Its user API wants a version header of its own.
@@ -200,7 +237,9 @@ constexpr std::array<Profile, 28> table{{
     {.name = "okta",
      .title = "Okta",
      .certainty = Certainty::documented,
-     .refresh = {.idle = Len::of_days(7), .certainty = Certainty::documented, .revokes_grant = false},
+     .refresh = {.idle = Len::of_days(7),
+                 .certainty = Certainty::documented,
+                 .revokes_grant = false},
      .account_id_members = {"sub"},
      .account_label_members = {"preferred_username", "email", "name"}},
     // nango.dev on Salesforce: rotation is a policy of app and customer; five pairs alive.
@@ -237,7 +276,13 @@ constexpr std::array<Profile, 28> table{{
      .pkce = Pkce::no,
      .certainty = Certainty::second_hand,
      .granted_commas = true,
-     .refresh = {.access_ttl = Len::of_hours(12), .reuse = Reuse::refused, .revocation_shape = RevocationShape::slack, .dialect = Dialect::slack, .certainty = Certainty::second_hand, .revocation_needs_live = true, .lasting_alone = true},
+     .refresh = {.access_ttl = Len::of_hours(12),
+                 .reuse = Reuse::refused,
+                 .revocation_shape = RevocationShape::slack,
+                 .dialect = Dialect::slack,
+                 .certainty = Certainty::second_hand,
+                 .revocation_needs_live = true,
+                 .lasting_alone = true},
      .token_type = "bot",
      .nested_tokens = "authed_user",
      .nested_token_type = "user",
@@ -247,12 +292,19 @@ constexpr std::array<Profile, 28> table{{
     {.name = "supabase",
      .title = "Supabase",
      .certainty = Certainty::assumed,
-     .refresh = {.grace = Len::of_seconds(10), .reuse = Reuse::grace_new, .certainty = Certainty::second_hand}},
+     .refresh = {.grace = Len::of_seconds(10),
+                 .reuse = Reuse::grace_new,
+                 .certainty = Certainty::second_hand}},
     // Its storage-schema.md: the token before is good until its successor is used; 30 days.
     {.name = "workers-oauth-provider",
      .title = "Workers OAuth provider",
      .certainty = Certainty::assumed,
-     .refresh = {.grace = Len::of_days(30), .idle = Len::of_days(30), .reuse = Reuse::grace_new, .after_grace = Reuse::refused, .certainty = Certainty::documented, .revokes_grant = false}},
+     .refresh = {.grace = Len::of_days(30),
+                 .idle = Len::of_days(30),
+                 .reuse = Reuse::grace_new,
+                 .after_grace = Reuse::refused,
+                 .certainty = Certainty::documented,
+                 .revokes_grant = false}},
     // elizaOS#20027: 2 hours, single use.
     {.name = "x",
      .title = "X",
@@ -274,7 +326,11 @@ constexpr std::array<Profile, 28> table{{
      .revocation_url = "https://identity.xero.com/connect/revocation",
      .user_info_url = "https://identity.xero.com/connect/userinfo",
      .certainty = Certainty::second_hand,
-     .refresh = {.grace = Len::of_minutes(30), .access_ttl = Len::of_minutes(30), .idle = Len::of_days(60), .reuse = Reuse::grace_new, .certainty = Certainty::second_hand},
+     .refresh = {.grace = Len::of_minutes(30),
+                 .access_ttl = Len::of_minutes(30),
+                 .idle = Len::of_days(60),
+                 .reuse = Reuse::grace_new,
+                 .certainty = Certainty::second_hand},
      .account_id_members = {"sub"},
      .account_label_members = {"preferred_username", "email", "name"}},
     // Every data centre has its own hosts.
@@ -285,7 +341,9 @@ constexpr std::array<Profile, 28> table{{
      .scope_separator = ScopeSeparator::comma,
      .certainty = Certainty::second_hand,
      .granted_commas = true,
-     .refresh = {.reuse = Reuse::harmless, .dialect = Dialect::zoho, .certainty = Certainty::second_hand},
+     .refresh = {.reuse = Reuse::harmless,
+                 .dialect = Dialect::zoho,
+                 .certainty = Certainty::second_hand},
      .account_id_members = {"ZUID"},
      .account_label_members = {"Email", "Display_Name"}},
     // A remark in code that uses it: 90 days.

@@ -257,10 +257,10 @@ struct RefreshClassifyReply {
 /// texts for each provider: name, profile, title, client id, the four URLs (authorization, token,
 /// revocation, user info), scopes, issuer, the names of the two secret variables, flags as digits
 /// (scope separator, authentication style, response mode, PKCE, `iss` required, shape of a
-/// revocation, then `refresh::Facts`: rotation, after its grace, revocation, revocation needs a live
-/// token, old access token dies, redirect URI needed, 5xx unspent), and lengths in milliseconds, a
-/// blank behind each (grace, access lifetime, the longest, idle, absolute, time-out, lag, lifetime
-/// beside a refresh token).
+/// revocation, then `refresh::Facts`: rotation, after its grace, revocation, revocation needs a
+/// live token, old access token dies, redirect URI needed, 5xx unspent), and lengths in
+/// milliseconds, a blank behind each (grace, access lifetime, the longest, idle, absolute,
+/// time-out, lag, lifetime beside a refresh token).
 struct ConfigReply {
   ReplyHead head;
   Slice variable;

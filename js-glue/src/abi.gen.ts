@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 3700368164,
+  layoutHash: 2673230072,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -387,6 +387,21 @@ export const abi = {
         proxied: ['u8', 49],
       },
     },
+    RefreshClassifyRequest: {
+      size: 56,
+      fields: {
+        now_ms: ['f64', 0],
+        access_ttl_ms: ['f64', 8],
+        headers: ['slice', 16],
+        body: ['slice', 24],
+        profile: ['slice', 32],
+        sent: ['slice', 40],
+        free: ['u32', 48],
+        status: ['u16', 52],
+        absence: ['u8', 54],
+        unspent: ['u8', 55],
+      },
+    },
     ReplyHead: { size: 8, fields: { used: ['u32', 0], at: ['u32', 4] } },
     BytesReply: { size: 16, fields: { head: ['head', 0], bytes: ['slice', 8] } },
     FlagReply: { size: 16, fields: { head: ['head', 0], flag: ['u32', 8] } },
@@ -470,6 +485,24 @@ export const abi = {
     DisconnectReply: {
       size: 16,
       fields: { head: ['head', 0], revoked: ['u8', 8], deleted: ['u8', 9], reason: ['u8', 10] },
+    },
+    RefreshClassifyReply: {
+      size: 80,
+      fields: {
+        head: ['head', 0],
+        retry_after_ms: ['f64', 8],
+        retry_at_ms: ['f64', 16],
+        lifetime_ms: ['f64', 24],
+        refresh_lifetime_ms: ['f64', 32],
+        access_token: ['slice', 40],
+        refresh_token: ['slice', 48],
+        scope: ['slice', 56],
+        code: ['slice', 64],
+        kind: ['u8', 72],
+        doubt: ['u8', 73],
+        has_scope: ['u8', 74],
+        refresh_same: ['u8', 75],
+      },
     },
     ConfigReply: {
       size: 56,

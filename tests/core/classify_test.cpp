@@ -54,8 +54,8 @@ struct Said {
   [[nodiscard]] Doubt doubt() const { return found.reply.doubt; }
 };
 
-constexpr const char* names[] = {"", "ok", "terminal", "transient", "rate_limited", "operator",
-                                 "unparsed"};
+constexpr const char* names[] = {"",         "ok",      "terminal", "transient", "rate_limited",
+                                 "operator", "unparsed"};
 
 /// `class` and, where there is one, `/` and the doubt.
 std::string kind_of(const Said& said) {
@@ -106,8 +106,7 @@ TEST_CASE("T44 classify: the refresh token is new, the same, or not said") {
   }
   // An ill-formed one is no reason to forget it.
   for (const std::string_view bad : {R"("a b")", "7", R"(["rt"])", "true", R"({"a":"rt"})"}) {
-    const std::string body =
-        R"({"access_token":"at","refresh_token":)" + std::string{bad} + "}";
+    const std::string body = R"({"access_token":"at","refresh_token":)" + std::string{bad} + "}";
     INFO(body);
     CHECK(kind_of(200, body) == "unparsed/answered");
   }
@@ -302,7 +301,8 @@ TEST_CASE("T43 threat T10 classify: a server that fails, limits or is not there 
   }
 }
 
-TEST_CASE("T43 classify: what is not understood is kept, and in doubt where it may have been spent") {
+TEST_CASE(
+    "T43 classify: what is not understood is kept, and in doubt where it may have been spent") {
   for (const std::string_view body :
        {"", "<!doctype html><title>Sign in</title>", "null", "[]", "{}", "\"text\"",
         R"({"access_token":7})", R"({"access_token":"a b"})", R"({"message":"no"})",
@@ -378,8 +378,8 @@ TEST_CASE("threat T10 classify: when to come again") {
 TEST_CASE("classify: dates, against every day of two centuries") {
   constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  // Retry-After seen from a Date of 1970: the seconds since then, up to the longest wait, so the day
-  // before is what is compared with.
+  // Retry-After seen from a Date of 1970: the seconds since then, up to the longest wait, so the
+  // day before is what is compared with.
   const auto text = [&](int year, int month, int day) {
     char out[64];
     static_cast<void>(std::snprintf(out, sizeof out, "___, %02d %s %04d 00:00:00 GMT", day,
@@ -471,7 +471,7 @@ TEST_CASE("T44 threat T8 classify: a refresh token beside an access token is und
   const std::string values[] = {
       R"("invalid_grant")", R"("bad_refresh_token")", "null", "false", "true",   "[]",
       R"({"error":"x"})",   R"("BAD_REFRESH_TOKEN")", "3600", R"("")", R"("a")", "1e9"};
-  const std::string members[] = {"error", "ok",         "status", "token_type", "expires_in",
+  const std::string members[] = {"error", "ok",          "status", "token_type", "expires_in",
                                  "scope", "authed_user", "data",   "message",    "x"};
   const std::uint16_t statuses[] = {0,   200, 201, 204, 302, 400, 401, 403,
                                     404, 408, 429, 500, 502, 503, 599, 700};
@@ -479,8 +479,8 @@ TEST_CASE("T44 threat T8 classify: a refresh token beside an access token is und
   std::size_t kept = 0;
   std::size_t good = 0;
   for (int round = 0; round < 40'000; ++round) {
-    std::string pair = R"("access_token":"at-9",")" + std::string{random.pick(token_names)} +
-                       R"(":"rt-9")";
+    std::string pair =
+        R"("access_token":"at-9",")" + std::string{random.pick(token_names)} + R"(":"rt-9")";
     if (random.below(2) == 0) pair = R"("refresh_token":"rt-9","access_token":"at-9")";
     std::string body = "{" + pair;
     for (auto n = random.below(3); n > 0; --n) {

@@ -579,8 +579,8 @@ namespace {
 
 // A github-app provider with this `refresh`.
 Checked with_refresh(const std::string& members, const std::string& profile = "github-app") {
-  return Checked{with_provider(R"("profile":")" + profile + R"(","clientId":"c","refresh":)" +
-                               members)};
+  return Checked{
+      with_provider(R"("profile":")" + profile + R"(","clientId":"c","refresh":)" + members)};
 }
 
 // The position of the wrong part, or -1 when nothing is wrong; 0 is told nowhere.
