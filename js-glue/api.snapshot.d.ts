@@ -91,12 +91,13 @@
 // source: stored refreshed joined kept
 // blobs: keep pair access hold wipe login
 // news:  refreshed lost_race in_doubt lost_in_flight terminal transient operator_error not_understood refresh_token_missing persist_failed discarded corrupt healed
+// standing: not_connected connected refreshing reconnect_required revoked disconnected
 
 // dist/connection-types.d.ts
 import type {
   Cause,
+  Classified,
   Contract,
-  Doubt,
   Generation,
   NewsKind,
   Outcome,
@@ -142,19 +143,7 @@ export interface Store {
   read(): MaybePromise<Stored | undefined>
   write(condition: Condition, next: Stored | null): MaybePromise<Written>
 }
-export interface Classified {
-  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
-  readonly doubt: Doubt
-  readonly code?: string
-  readonly retryAfterMs?: number
-  readonly tokens?: {
-    readonly accessToken: Uint8Array
-    readonly refreshToken?: Uint8Array
-    readonly lifetimeMs?: number
-    readonly refreshLifetimeMs?: number
-    readonly scopes?: readonly string[]
-    readonly refreshSame: boolean
-  }
+export interface Answered extends Classified {
   readonly raw?: Uint8Array
 }
 export interface Provider {
@@ -166,7 +155,7 @@ export interface Provider {
       readonly probe: boolean
       readonly now: number
     },
-  ): Promise<Classified>
+  ): Promise<Answered>
   revoke(
     token: Uint8Array,
     kind: 'access_token' | 'refresh_token',
@@ -319,10 +308,12 @@ export declare function makeVerifier(compiled: WebAssembly.Module): Verifier
 
 // dist/refresh-types.d.ts
 import type { abi } from './abi.gen.ts'
+import type { ProviderSettings } from './types.ts'
 type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
 export type Rotation = Names<'rotation'>
 export type Revocation = Names<'revocation'>
 export type ConnectionState = Exclude<Names<'status'>, 'absent'>
+export type Standing = Names<'standing'>
 export type Cause = Names<'cause'>
 export type Doubt = Names<'doubt'>
 export type ReplyClass = Names<'replyClass'>
@@ -521,6 +512,7 @@ export interface RefreshStep {
 export interface RowDescription extends Generation {
   readonly epoch: number
   readonly status: ConnectionState
+  readonly standing: Standing
   readonly cause: Cause
   readonly loginAt: number
   readonly obtainedAt: number
@@ -535,6 +527,29 @@ export interface RowDescription extends Generation {
   readonly rejected: boolean
   readonly held: boolean
 }
+export interface RefreshAnswer {
+  readonly status: number
+  readonly headers: Iterable<readonly [string, string]> | Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+export interface Failed {
+  readonly failed: 'not_sent' | 'reset' | 'timeout'
+}
+export interface Classified {
+  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
+  readonly doubt: Doubt
+  readonly code?: string
+  readonly retryAt?: number
+  readonly retryAfterMs?: number
+  readonly tokens?: {
+    readonly accessToken: Uint8Array
+    readonly refreshToken?: Uint8Array
+    readonly lifetimeMs?: number
+    readonly refreshLifetimeMs?: number
+    readonly scopes?: readonly string[]
+    readonly refreshSame: boolean
+  }
+}
 export interface Refresh {
   admit(contract: Contract, policy: Policy, traits: Traits | undefined): void
   step(
@@ -547,7 +562,15 @@ export interface Refresh {
       policy: Policy
     },
   ): RefreshStep
-  describe(row: Uint8Array): RowDescription
+  classify(
+    provider: string | ProviderSettings,
+    answer: RefreshAnswer | Failed,
+    context: {
+      now: number
+      sentRefreshToken?: Uint8Array
+    },
+  ): Classified
+  describe(row: Uint8Array, now: number): RowDescription
 }
 export {}
 
@@ -607,7 +630,7 @@ export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions
 
 // dist/types.d.ts
 import type { ErrorCode, PublicCode } from './errors.ts'
-import type { Refresh } from './refresh-types.ts'
+import type { Refresh, Traits } from './refresh-types.ts'
 export declare const skipBinding: unique symbol
 export type Alg = 'HS256' | 'EdDSA'
 export interface Owner {
@@ -749,6 +772,20 @@ export interface WriteTarget {
   readonly id: string
   readonly rule: Rule
 }
+export interface RefreshFacts {
+  readonly traits: Required<Traits>
+  readonly accessTtlMs: number
+  readonly needsRedirectUri: boolean
+  readonly serverErrorsUnspent: boolean
+}
+export interface RevocationRequest {
+  readonly url: string
+  readonly method: 'POST' | 'DELETE'
+  readonly credentials: 'client' | 'basic' | 'bearer'
+  readonly body: 'form' | 'json' | 'none'
+  readonly member: 'token' | 'access_token'
+  readonly token: 'refresh' | 'access'
+}
 export interface ProviderSettings {
   readonly name: string
   readonly title: string
@@ -757,6 +794,8 @@ export interface ProviderSettings {
   readonly authorizationUrl: string
   readonly tokenUrl: string
   readonly revocationUrl?: string
+  readonly revocation?: RevocationRequest
+  readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','
@@ -793,7 +832,7 @@ export type RevocationAnswer =
 export interface DisconnectResult {
   readonly revoked: boolean
   readonly deleted: boolean
-  readonly reason?: 'unsupported' | 'refused' | 'unreachable' | 'not_connected'
+  readonly reason?: 'unsupported' | 'refused' | 'unreachable'
 }
 export interface Latchkey {
   readonly abi: number

@@ -100,29 +100,36 @@ constexpr char lower(char c) noexcept {
 }
 
 /// Takes `lower_case` from the front of `text`, whatever its case.
-bool take(std::string_view& text, std::string_view lower_case) noexcept {
-  if (text.size() < lower_case.size()) return false;
-  for (std::size_t i = 0; i < lower_case.size(); ++i) {
-    if (lower(text[i]) != lower_case[i]) return false;
+[[gnu::noinline]] bool take(std::string_view& text, const char* lower_case) noexcept {
+  std::string_view rest = text;
+  for (; *lower_case != '\0'; ++lower_case) {
+    if (rest.empty() || lower(rest.front()) != *lower_case) return false;
+    rest.remove_prefix(1);
   }
-  text.remove_prefix(lower_case.size());
+  text = rest;
   return true;
 }
 
-bool is_named(std::string_view name, std::string_view lower_case) noexcept {
-  return take(name, lower_case) && name.empty();
-}
+enum class HeaderKind : std::uint8_t { content_type, retry_after, date, remaining, reset, other };
 
-/// True for `ratelimit-`, `rate-limit-` and both with `x-` in front.
-bool is_rate(std::string_view name, std::string_view what) noexcept {
+/// Which header it is; both of a quota in any of their spellings.
+HeaderKind kind_of(std::string_view name) noexcept {
+  constexpr const char* names[] = {"content-type", "retry-after", "date", "remaining", "reset"};
   static_cast<void>(take(name, "x-"));
-  return (take(name, "ratelimit-") || take(name, "rate-limit-")) && is_named(name, what);
+  const bool rate = take(name, "ratelimit-") || take(name, "rate-limit-");
+  std::uint8_t kind = rate ? 3 : 0;
+  const std::uint8_t end = rate ? 5 : 3;
+  for (; kind < end; ++kind) {
+    std::string_view rest = name;
+    if (take(rest, names[kind]) && rest.empty()) return static_cast<HeaderKind>(kind);
+  }
+  return HeaderKind::other;
 }
 
 constexpr std::int64_t unread = -1;
 
 /// Digits, with a fraction that is cut off; saturates.
-std::int64_t number_of(std::string_view text) noexcept {
+[[gnu::noinline]] std::int64_t number_of(std::string_view text) noexcept {
   text = text.substr(0, text.find('.'));
   if (text.empty()) return unread;
   std::int64_t value = 0;
@@ -135,7 +142,7 @@ std::int64_t number_of(std::string_view text) noexcept {
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7, the form that is generated), in seconds
 /// since 1970.
-std::int64_t date_of(std::string_view text) noexcept {
+[[gnu::noinline]] std::int64_t date_of(std::string_view text) noexcept {
   constexpr std::string_view shape = "___, 00 ___ 0000 00:00:00 GMT";
   constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
   if (text.size() != shape.size()) return unread;
@@ -166,15 +173,18 @@ struct Limits {
   bool exhausted{false};
 };
 
-Limits read_headers(std::span<const Header> headers, UnixMillis now) noexcept {
+[[gnu::noinline]] Limits read_headers(std::span<const Header> headers, UnixMillis now) noexcept {
   Limits out;
   std::string_view retry_after;
   for (const auto& [name, value] : headers) {
-    if (is_named(name, "content-type")) out.content_type = value;
-    if (is_named(name, "retry-after")) retry_after = value;
-    if (is_named(name, "date")) out.date = date_of(value);
-    if (is_rate(name, "remaining")) out.exhausted = out.exhausted || number_of(value) == 0;
-    if (is_rate(name, "reset")) out.reset = number_of(value);
+    switch (kind_of(name)) {
+    case HeaderKind::content_type: out.content_type = value; break;
+    case HeaderKind::retry_after: retry_after = value; break;
+    case HeaderKind::date: out.date = date_of(value); break;
+    case HeaderKind::remaining: out.exhausted = out.exhausted || number_of(value) == 0; break;
+    case HeaderKind::reset: out.reset = number_of(value); break;
+    case HeaderKind::other: break;
+    }
   }
   if (out.date == unread) out.date = now.to_seconds();
   out.has_retry_after = !retry_after.empty();
@@ -198,7 +208,7 @@ Millis wait_of(const Limits& limits, ReplyClass kind) noexcept {
 
 // Classes -------------------------------------------------------------------------------------
 
-Reply reply_of(ReplyClass kind, Doubt doubt = Doubt::none) noexcept {
+[[gnu::noinline]] Reply reply_of(ReplyClass kind, Doubt doubt = Doubt::none) noexcept {
   Reply out;
   out.kind = kind;
   out.doubt = doubt;

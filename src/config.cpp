@@ -276,71 +276,58 @@ private:
     return true;
   }
 
-  // Each look at a member names the place that is told when it is wrong.
-  [[nodiscard]] bool read_length(const Value& object, std::string_view name, Millis& out) noexcept {
-    const Value member = look(object, name);
-    if (!member.present()) return true;
+  [[nodiscard]] static bool read_length(const Value& member, Millis& out) noexcept {
     constexpr std::int64_t most = 3'162'240'000;
-    const std::int64_t value = member.is(Kind::integer) ? member.node().integer : -1;
-    out = seconds(std::clamp<std::int64_t>(value, 0, most));
-    return value >= 0 && value <= most;
-  }
-
-  [[nodiscard]] bool read_flag(const Value& object, std::string_view name, bool& out) noexcept {
-    const Value member = look(object, name);
-    if (!member.present()) return true;
-    if (!member.is(Kind::boolean)) return false;
-    out = member.node().boolean;
+    if (!member.is(Kind::integer)) return false;
+    const std::int64_t value = member.node().integer;
+    if (value < 0 || value > most) return false;
+    out = seconds(value);
     return true;
   }
 
-  [[nodiscard]] bool read_rotation(const Value& object, refresh::Traits& out) noexcept {
-    const Value member = look(object, "rotation");
-    if (!member.present()) return true;
-    const auto* const begin = std::begin(refresh::rotation_names);
-    const auto* const found = std::find(begin, std::end(refresh::rotation_names), member.text());
-    out.rotation = static_cast<refresh::Rotation>(found - begin);
-    // The profile's grace is that of the profile's rotation.
-    out.grace = {};
-    return found != std::end(refresh::rotation_names);
+  [[nodiscard]] static bool read_rotation(const Value& member, refresh::Traits& out) noexcept {
+    for (const std::string_view& name : refresh::rotation_names) {
+      if (member.text() != name) continue;
+      out.rotation = static_cast<refresh::Rotation>(&name - std::begin(refresh::rotation_names));
+      // The profile's grace is that of the profile's rotation.
+      out.grace = {};
+      return true;
+    }
+    return false;
   }
 
   [[nodiscard]] bool read_facts(const Value& object, const profile::Profile& row,
                                 refresh::Facts& out) noexcept {
+    constexpr const char* names[] = {
+        "graceSeconds",        "accessTtlSeconds", "idleSeconds",   "absoluteSeconds",
+        "timeoutSeconds",      "lagSeconds",       "oldAccessDies", "needsRedirectUri",
+        "serverErrorsUnspent", "rotation",
+    };
     refresh::Traits& traits = out.traits;
     Millis ttl = out.access_ttl;
-    const struct {
-      const char* name;
-      Millis* out;
-    } lengths[] = {
-        {"graceSeconds", &traits.grace},       {"accessTtlSeconds", &ttl},
-        {"idleSeconds", &traits.refresh_idle}, {"absoluteSeconds", &traits.refresh_absolute},
-        {"timeoutSeconds", &traits.time_out},  {"lagSeconds", &traits.lag},
+    Millis grace{-1};
+    Millis* const lengths[] = {
+        &grace, &ttl, &traits.refresh_idle, &traits.refresh_absolute, &traits.time_out, &traits.lag,
     };
-    const struct {
-      const char* name;
-      bool* out;
-    } flags[] = {
-        {"oldAccessDies", &traits.old_access_dies},
-        {"needsRedirectUri", &out.needs_redirect_uri},
-        {"serverErrorsUnspent", &out.server_errors_unspent},
-    };
+    bool* const flags[] = {&traits.old_access_dies, &out.needs_redirect_uri,
+                           &out.server_errors_unspent};
+    constexpr std::size_t first_flag = std::size(lengths);
+    constexpr std::size_t last = first_flag + std::size(flags);
+    static_assert(std::size(names) == last + 1);
     for (Value member = object.first(); member.present(); member = object.next(member)) {
-      const std::string_view name = member.node().name;
-      at_ = position(name);
-      const auto is_it = [name](const auto& known) { return name == known.name; };
-      if (name != "rotation" && std::none_of(std::begin(lengths), std::end(lengths), is_it) &&
-          std::none_of(std::begin(flags), std::end(flags), is_it)) {
+      at_ = position(member.node().name);
+      std::size_t i = 0;
+      while (i < std::size(names) && member.node().name != names[i]) ++i;
+      if (i < first_flag) {
+        if (!read_length(member, *lengths[i])) return false;
+      } else if (i < last) {
+        if (!member.is(Kind::boolean)) return false;
+        *flags[i - first_flag] = member.node().boolean;
+      } else if (i > last || !read_rotation(member, traits)) {
         return false;
       }
     }
-    if (!read_rotation(object, traits)) return false;
-    for (const auto& length : lengths) {
-      if (!read_length(object, length.name, *length.out)) return false;
-    }
-    for (const auto& flag : flags) {
-      if (!read_flag(object, flag.name, *flag.out)) return false;
-    }
+    if (grace.value >= 0) traits.grace = grace;
     refresh::set_access_ttl(out, ttl, row.refresh.lasting_alone && ttl.value > 0);
     return true;
   }

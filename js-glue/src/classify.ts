@@ -22,30 +22,51 @@ function headersOf(headers: RefreshAnswer['headers']): string[] {
   return [...found].flat()
 }
 
+/** Everything that is read of the arguments, before anything of it crosses. */
+function read(provider: string | ProviderSettings, answer: RefreshAnswer | Failed) {
+  const facts = typeof provider === 'string' ? undefined : provider.refresh
+  const common = {
+    profile: typeof provider === 'string' ? provider : provider.profile,
+    accessTtlMs: facts === undefined ? -1 : facts.accessTtlMs,
+    unspent: facts === undefined ? 2 : facts.serverErrorsUnspent === true ? 1 : 0,
+  }
+  if ('failed' in answer) {
+    const absence = numberOf(absences, answer.failed)
+    if (absence === 0) throw new TypeError('latchkey: there is no such failure')
+    return { ...common, absence, status: 0, headers: [], body: new Uint8Array(0) }
+  }
+  const { status, headers, body } = answer
+  if (typeof status !== 'number') throw new TypeError('latchkey: expected a number')
+  return {
+    ...common,
+    absence: 0,
+    // No other number is a status, and none may become one.
+    status: Number.isInteger(status) && status >= 0 && status <= 0xffff ? status : 0,
+    headers: headersOf(headers),
+    // One byte more than the limit is what says that a body is beyond it.
+    body: body.subarray(0, maxBody + 1),
+  }
+}
+
 export function classifyRefresh(
   module: Module,
   provider: string | ProviderSettings,
   answer: RefreshAnswer | Failed,
   { now, sentRefreshToken }: { now: number; sentRefreshToken?: Uint8Array },
 ): Classified {
-  const facts = typeof provider === 'string' ? undefined : provider.refresh
-  const profile = typeof provider === 'string' ? provider : provider.profile
+  const given = read(provider, answer)
   try {
     module.putTime(place(request, 'now_ms') >>> 3, now)
-    module.putTime(place(request, 'access_ttl_ms') >>> 3, facts?.accessTtlMs ?? -1)
-    const absence = 'failed' in answer ? numberOf(absences, answer.failed) : 0
-    if ('failed' in answer && absence === 0) throw new TypeError('latchkey: no such failure')
-    const given = 'failed' in answer ? { status: 0, headers: [], body: new Uint8Array(0) } : answer
-    const { at, length } = module.putList(headersOf(given.headers))
+    module.putTime(place(request, 'access_ttl_ms') >>> 3, given.accessTtlMs)
+    const { at, length } = module.putList(given.headers)
     module.putSlice(place(request, 'headers'), at, length)
-    // One byte more than the limit is what says that a body is beyond it.
-    module.sliceBytes(place(request, 'body'), given.body.subarray(0, maxBody + 1))
-    module.sliceText(place(request, 'profile'), profile)
+    module.sliceBytes(place(request, 'body'), given.body)
+    module.sliceText(place(request, 'profile'), given.profile)
     module.sliceBytes(place(request, 'sent'), sentRefreshToken)
     module.u32[place(request, 'free') >>> 2] = module.free
     module.u16[place(request, 'status') >>> 1] = given.status
-    module.u8[place(request, 'absence')] = absence
-    module.u8[place(request, 'unspent')] = facts === undefined ? 2 : Number(facts.serverErrorsUnspent)
+    module.u8[place(request, 'absence')] = given.absence
+    module.u8[place(request, 'unspent')] = given.unspent
     module.call('lk_refresh_classify')
     return readClassified(module)
   } finally {

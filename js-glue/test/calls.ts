@@ -54,6 +54,11 @@ export const tokenAnswer = (): HttpAnswer => ({
     }),
   ),
 })
+export const refreshAnswer = () => ({
+  status: 200,
+  headers: { 'Content-Type': 'application/json', 'X-RateLimit-Remaining': '7' },
+  body: tokenAnswer().body,
+})
 export const accountAnswer = (): HttpAnswer => ({
   status: 200,
   contentType: 'application/json',
@@ -212,6 +217,33 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       name: 'exchange.read',
       run: lk.exchange.read,
       args: () => [tokenAnswer(), { now, profile: 'generic' }],
+    },
+    {
+      name: 'refresh.classify',
+      run: lk.refresh.classify,
+      args: () => [
+        'gitlab',
+        refreshAnswer(),
+        { now, sentRefreshToken: Buffer.from('canary-refresh-token-sent-17ab') },
+      ],
+      inner: '1.headers.',
+      isNo: (said) => (said as { class: string }).class !== 'ok',
+    },
+    {
+      name: 'refresh.classify',
+      run: lk.refresh.classify,
+      args: () => [
+        { profile: 'generic', refresh: { accessTtlMs: 60_000, serverErrorsUnspent: true } },
+        { ...refreshAnswer(), headers: Object.entries(refreshAnswer().headers) },
+        { now },
+      ],
+      inner: '1.headers.',
+      isNo: (said) => (said as { class: string }).class !== 'ok',
+    },
+    {
+      name: 'refresh.classify',
+      run: lk.refresh.classify,
+      args: () => ['generic', { failed: 'timeout' }, { now }],
     },
     { name: 'account.read', run: lk.account.read, args: () => [accountAnswer(), { profile: 'generic' }] },
     {

@@ -24,6 +24,7 @@ const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}`, NO_COLOR: '
 const modules = [
   'abi.gen',
   'answers',
+  'classify',
   'config',
   'connection',
   'connection-types',

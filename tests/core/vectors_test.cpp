@@ -4,6 +4,7 @@
 
 #include "latchkey/account.hpp"
 #include "latchkey/callback.hpp"
+#include "latchkey/classify.hpp"
 #include "latchkey/config.hpp"
 #include "latchkey/disconnect.hpp"
 #include "latchkey/exchange.hpp"
@@ -397,6 +398,61 @@ Json exchange_read(const Json& in) {
   return out;
 }
 
+Json classified_of(const refresh::Classified& found) {
+  constexpr const char* kinds[] = {"",         "ok",      "terminal", "transient", "rate_limited",
+                                   "operator", "unparsed"};
+  constexpr const char* doubts[] = {"none", "answered", "silent"};
+  const refresh::Reply& said = found.reply;
+  Json out = {{"class", kinds[static_cast<std::size_t>(said.kind)]},
+              {"doubt", doubts[static_cast<std::size_t>(said.doubt)]}};
+  put(out, "code", found.code);
+  if (said.retry_after.value > 0) {
+    out["retryAfterMs"] = said.retry_after.value;
+    out["retryAt"] = found.retry_at.value;
+  }
+  if (said.kind != refresh::ReplyClass::ok) return out;
+  Json tokens = {{"accessToken", found.tokens.access_token},
+                 {"refreshSame", said.tokens.refresh_same}};
+  put(tokens, "refreshToken", found.tokens.refresh_token);
+  if (said.tokens.lifetime.value > 0) tokens["lifetimeMs"] = said.tokens.lifetime.value;
+  if (said.tokens.refresh_lifetime.value > 0) {
+    tokens["refreshLifetimeMs"] = said.tokens.refresh_lifetime.value;
+  }
+  if (said.tokens.has_scope) tokens["scopes"] = list_of(found.tokens.scope);
+  out["tokens"] = tokens;
+  return out;
+}
+
+Json refresh_classify(const Json& in) {
+  const Json& provider = in.at("provider");
+  const bool configured = provider.is_object();
+  const std::string_view name =
+      configured ? text(provider, "profile") : provider.get_ref<const std::string&>();
+  const auto now = now_of(in);
+  const auto* row = profile::find(name);
+  if (row == nullptr) throw Refused{Errc::provider_unknown};
+  auto facts = refresh::facts_of(*row, false);
+  if (configured) {
+    const Json& said = provider.at("refresh");
+    facts.access_ttl = {said.at("accessTtlMs").get<std::int64_t>()};
+    facts.server_errors_unspent = said.at("serverErrorsUnspent").get<bool>();
+  }
+  const Json& answer = in.at("answer");
+  if (answer.contains("failed")) {
+    const std::string_view failed = text(answer, "failed");
+    return classified_of(refresh::classify(failed == "not_sent"  ? refresh::Absence::not_sent
+                                           : failed == "timeout" ? refresh::Absence::time_out
+                                                                 : refresh::Absence::reset));
+  }
+  auto body = body_of(answer);
+  std::vector<refresh::Header> headers;
+  for (const auto& [header, value] : answer.at("headers").items()) {
+    headers.push_back({header, value.get_ref<const std::string&>()});
+  }
+  return classified_of(refresh::classify({status_of(answer), headers, body}, now, *row, facts,
+                                         text(in, "sentRefreshToken")));
+}
+
 Json account_read(const Json& in) {
   auto body = body_of(in);
   const auto account =
@@ -419,6 +475,62 @@ Json disconnect_decide(const Json& in) {
   return out;
 }
 
+std::string with_client_id(std::string url, std::string_view client_id) {
+  constexpr std::string_view slot = "{client_id}";
+  // The vectors have only client ids that stand for themselves.
+  if (const auto at = url.find(slot); at != std::string::npos) {
+    url.replace(at, slot.size(), client_id);
+  }
+  return url;
+}
+
+Json revocation_of(const config::Provider& p) {
+  Json out = {{"url", with_client_id(std::string{p.revocation_url}, p.client_id)},
+              {"method", "POST"},
+              {"credentials", "client"},
+              {"body", "form"},
+              {"member", "token"},
+              {"token", "refresh"}};
+  switch (p.revocation_shape) {
+  case profile::RevocationShape::rfc7009: break;
+  case profile::RevocationShape::github:
+    out.update({{"method", "DELETE"},
+                {"credentials", "basic"},
+                {"body", "json"},
+                {"member", "access_token"},
+                {"token", "access"}});
+    break;
+  case profile::RevocationShape::slack:
+    out.update({{"credentials", "bearer"}, {"body", "none"}, {"token", "access"}});
+    break;
+  }
+  return out;
+}
+
+Json facts_of(const refresh::Facts& facts) {
+  const refresh::Traits& t = facts.traits;
+  const auto rotation = [](refresh::Rotation r) {
+    return refresh::rotation_names[static_cast<std::size_t>(r)];
+  };
+  constexpr const char* revocations[] = {"none", "token", "grant"};
+  return {{"traits",
+           {{"rotation", rotation(t.rotation)},
+            {"afterGrace", rotation(t.after_grace)},
+            {"revocation", revocations[static_cast<std::size_t>(t.revocation)]},
+            {"revocationNeedsLive", t.revocation_needs_live},
+            {"oldAccessDies", t.old_access_dies},
+            {"graceMs", t.grace.value},
+            {"accessLifetimeMs", t.access_lifetime.value},
+            {"maxAccessLifetimeMs", t.max_access_lifetime.value},
+            {"refreshIdleMs", t.refresh_idle.value},
+            {"refreshAbsoluteMs", t.refresh_absolute.value},
+            {"timeOutMs", t.time_out.value},
+            {"lagMs", t.lag.value}}},
+          {"accessTtlMs", facts.access_ttl.value},
+          {"needsRedirectUri", facts.needs_redirect_uri},
+          {"serverErrorsUnspent", facts.server_errors_unspent}};
+}
+
 Json settings_of(const config::Provider& p) {
   Json out = {
       {"name", p.name},
@@ -433,8 +545,12 @@ Json settings_of(const config::Provider& p) {
       {"responseMode", p.response_mode == profile::ResponseMode::form_post ? "form_post" : "query"},
       {"pkce", p.pkce},
       {"issRequired", p.iss_required},
+      {"refresh", facts_of(p.refresh)},
   };
-  put(out, "revocationUrl", p.revocation_url);
+  if (p.revocation_shape == profile::RevocationShape::rfc7009) {
+    put(out, "revocationUrl", p.revocation_url);
+  }
+  if (!p.revocation_url.empty()) out["revocation"] = revocation_of(p);
   put(out, "userInfoUrl", p.user_info_url);
   put(out, "asIssuer", p.as_issuer);
   put(out, "clientSecretName", p.client_secret.view());
@@ -503,6 +619,7 @@ constexpr Named operations[] = {
     {"guard.request", guard_request},
     {"guard.outbound", guard_outbound},
     {"exchange.read", exchange_read},
+    {"refresh.classify", refresh_classify},
     {"account.read", account_read},
     {"disconnect.decide", disconnect_decide},
     {"config.check", config_check},

@@ -40,6 +40,7 @@ std::int32_t lk_exchange_read(U32, U32, U32, U32, U32, U32, U32, double) noexcep
 std::int32_t lk_account_read(U32, U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_disconnect_decide(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_config_check(U32, U32, U32) noexcept;
+std::int32_t lk_refresh_classify() noexcept;
 }
 
 namespace {
@@ -199,13 +200,27 @@ std::int32_t guard_request(Numbers& n) {
   return lk_guard_request();
 }
 
+std::int32_t refresh_classify(Numbers& n) {
+  RefreshClassifyRequest in{};
+  in.now_ms = n.time();
+  in.access_ttl_ms = n.time();
+  for (Slice* text : {&in.headers, &in.body, &in.profile, &in.sent}) *text = n.slice();
+  if (n.byte() < 0xc0) in.headers = {0, 0};
+  in.free = n.free();
+  in.status = static_cast<std::uint16_t>(n.any());
+  in.absence = n.byte() % 6;
+  in.unspent = n.byte();
+  put_request(in);
+  return lk_refresh_classify();
+}
+
 std::int32_t call(std::uint8_t which, Numbers& n) {
   const Slice ring = n.keys<keys::Key>();
   const Slice a = n.slice();
   const Slice b = n.slice();
   const Slice c = n.slice();
   const U32 free = n.free();
-  switch (which % 25) {
+  switch (which % 26) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);
   case 1: return lk_keys_parse(a.at, a.len, free);
   case 2: return lk_keys_public_jwks(ring.at, ring.len, free);
@@ -233,6 +248,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   case 21: return lk_account_read(n.any(), a.at, a.len, b.at, b.len, c.at, c.len);
   case 22: return lk_disconnect_decide(n.byte(), n.any(), a.at, a.len, b.at, b.len);
   case 23: return lk_scope_erase_target(a.at, a.len, b.at, b.len, n.byte() % 5);
+  case 24: return refresh_classify(n);
   default: return lk_config_check(a.at, a.len, free);
   }
 }

@@ -110,6 +110,23 @@ const operations: Readonly<Record<string, Operation>> = {
       ...(refreshToken === undefined ? {} : { refreshToken: decoder.decode(refreshToken) }),
     }
   },
+  'refresh.classify': ({ latchkey }, { provider, answer, now, sentRefreshToken }) => {
+    const given = 'failed' in answer ? answer : { ...answer, body: bytesOf(answer.body) }
+    const { tokens, ...said } = latchkey.refresh.classify(provider, given, {
+      now: Number(now),
+      ...(sentRefreshToken === undefined ? {} : { sentRefreshToken: encoder.encode(sentRefreshToken) }),
+    })
+    if (tokens === undefined) return said
+    const { accessToken, refreshToken, ...rest } = tokens
+    return {
+      ...said,
+      tokens: {
+        ...rest,
+        accessToken: decoder.decode(accessToken),
+        ...(refreshToken === undefined ? {} : { refreshToken: decoder.decode(refreshToken) }),
+      },
+    }
+  },
   'account.read': ({ latchkey }, input) =>
     latchkey.account.read(answerOf(input), { profile: input['profile'] }),
   'disconnect.decide': ({ latchkey }, { answer }) =>

@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import account from './cases/account.ts'
 import callback from './cases/callback.ts'
+import classify from './cases/classify.ts'
 import config from './cases/config.ts'
 import disconnect from './cases/disconnect.ts'
 import exchange from './cases/exchange.ts'
@@ -24,6 +25,7 @@ const folder = new URL('.', import.meta.url)
 const documents: Readonly<Record<string, Document>> = {
   account,
   callback,
+  classify,
   config,
   disconnect,
   exchange,
