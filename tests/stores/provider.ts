@@ -1,5 +1,5 @@
 /** An authorization server of a few lines: it keeps count of what is spent twice, and fails as it is told to. */
-import type { Classified, Provider } from 'latchkey/connection'
+import type { Answered, Provider } from 'latchkey/connection'
 
 export type Rotation = 'none' | 'grace_same' | 'grace_new' | 'strict_refused' | 'family_revoked'
 
@@ -85,7 +85,7 @@ export class ModelProvider implements Provider {
   async refresh(
     token: Uint8Array,
     { signal, probe }: { signal: AbortSignal; probe: boolean },
-  ): Promise<Classified> {
+  ): Promise<Answered> {
     this.bytes.push(token)
     const text = decoder.decode(token)
     const fault = this.next.shift() ?? this.#options.fault?.() ?? 'none'
