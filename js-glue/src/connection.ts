@@ -21,6 +21,7 @@ import type {
   RefreshEffect,
   RefreshEvent,
   Revoked,
+  RowCondition,
   Seen,
   Traits,
 } from './refresh-types.ts'
@@ -489,6 +490,21 @@ class Run {
     return isPending(read) ? read.then((seen) => ({ kind, seen })) : { kind, seen: read }
   }
 
+  /** A store that says lost and then shows the very row that was to be there has said nothing that can be relied on. */
+  #lost(condition: RowCondition): MaybePromise<RefreshEvent> {
+    const judge = (event: RefreshEvent): RefreshEvent => {
+      const there = this.#record
+      const holds =
+        condition.is === 'row' &&
+        there?.id === condition.id &&
+        there.version === condition.version &&
+        there.epoch === condition.epoch
+      return holds ? { kind: 'store_unknown' } : event
+    }
+    const event = this.#answerWithRow('lost')
+    return isPending(event) ? event.then(judge) : judge(event)
+  }
+
   async #wait(at: number): Promise<RefreshEvent> {
     await this.#shared.sleep(at - this.#shared.now())
     return await this.#answerWithRow('row_read')
@@ -516,7 +532,7 @@ class Run {
           this.#shared.wake()
           return { kind: 'stored' }
         case 'lost':
-          return this.#answerWithRow('lost')
+          return this.#lost(effect.condition)
         case 'failed':
           return { kind: 'store_failed' }
         case 'unknown':

@@ -241,13 +241,105 @@ describe('a connection', () => {
     isClean(w)
   })
 
+  it('an intent that may be written is looked for, and gone on with', async () => {
+    const w = world()
+    let fault: StoreFault = 'none'
+    const connection = w.connect({ store: w.memory.store({ signal: 'sole', fault: () => fault }) })
+    await connected(w, connection, 1000)
+    w.clock.at += 2000
+    for (const how of ['unknown_written', 'unknown_unwritten', 'throws'] as const) {
+      const { version } = w.memory.record!
+      fault = how
+      const answer = connection.rotate({ id: idOf(w.memory.record), version })
+      w.clock.after(10, () => {
+        fault = 'none'
+      })
+      if (how === 'throws') assert.equal((await inTime(w, answer)).outcome, 'temporarily_unavailable')
+      else assert.equal(token(await inTime(w, answer)).generation.version, version + 1)
+    }
+    assert.equal(w.provider.redeemed, 2)
+  })
+
+  it('a store that contradicts itself is not asked for ever', async () => {
+    const w = world()
+    const store = w.memory.store({ signal: 'sole' })
+    await connected(w, w.connect({ store }), 1000)
+    w.clock.at += 2000
+    let writes = 0
+    const lying = w.connect({
+      store: {
+        ...store,
+        write() {
+          writes += 1
+          return 'lost'
+        },
+      },
+    })
+    assert.equal((await inTime(w, lying.fetch())).outcome, 'temporarily_unavailable')
+    assert.ok(writes > 1 && writes < 20, `${writes}`)
+    assert.equal(w.provider.requests, 0)
+  })
+
+  it('keeps the scopes until an answer names others', async () => {
+    const w = world('none')
+    const connection = w.connect()
+    await connected(w, connection)
+    const rotate = async () => {
+      const got = token(await connection.fetch())
+      token(await inTime(w, connection.rotate(got.generation)))
+      const status = await connection.status()
+      return status && 'scopes' in status && status.scopes
+    }
+    assert.deepEqual(await rotate(), ['a', 'b'])
+    w.provider.scopes = ['c']
+    assert.deepEqual(await rotate(), ['c'])
+    w.provider.scopes = undefined
+    assert.deepEqual(await rotate(), ['c'])
+    w.provider.scopes = []
+    assert.deepEqual(await rotate(), [])
+  })
+
+  it('looks now and then where it is woken, and often where it is not', async () => {
+    for (const [signal, least, most] of [
+      ['sole', 1, 4],
+      ['process', 20, 60],
+      ['none', 20, 60],
+    ] as const) {
+      const w = world()
+      const store = w.memory.store({ signal })
+      await connected(w, w.connect({ store }), 1000)
+      w.clock.at += 2000
+      let reads = 0
+      const connection = w.connect({
+        store: {
+          ...store,
+          read() {
+            reads += 1
+            return store.read()
+          },
+        },
+        provider: {
+          async refresh(...args) {
+            await w.clock.sleep(1800)
+            return await w.provider.refresh(...args)
+          },
+          revoke: () => Promise.resolve('done'),
+        },
+      })
+      await inTime(w, Promise.all([connection.fetch(), connection.fetch()]))
+      assert.ok(reads - 2 >= least && reads - 2 <= most, `${signal}: ${reads} reads`)
+    }
+  })
+
   it('a late answer is wiped', async () => {
     const w = world()
     const late: Uint8Array[] = []
     const connection = w.connect({
       provider: {
-        async refresh(bytes) {
+        async refresh(bytes, { signal, deadline }) {
+          assert.ok(!signal.aborted && deadline > w.clock.at)
           await w.clock.sleep(30_000)
+          assert.ok(signal.aborted)
           const accessToken = new Uint8Array(30).fill(7)
           const refreshToken = new Uint8Array(30).fill(7)
           late.push(bytes, accessToken, refreshToken)

@@ -62,6 +62,8 @@ export class ModelProvider implements Provider {
   /** Every token that there ever was. */
   readonly texts: string[] = []
   next: Fault[] = []
+  /** What answers say about scopes. */
+  scopes: readonly string[] | undefined
 
   constructor(options: ModelOptions) {
     this.#options = options
@@ -127,6 +129,7 @@ export class ModelProvider implements Provider {
         accessToken: this.#hand(this.#access(successor)),
         refreshToken: this.#hand(successor),
         lifetimeMs,
+        ...(this.scopes && { scopes: this.scopes }),
         refreshSame: successor === text,
       },
     }
