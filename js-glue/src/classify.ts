@@ -31,8 +31,8 @@ function read(provider: string | ProviderSettings, answer: RefreshAnswer | Faile
     unspent: facts === undefined ? 2 : facts.serverErrorsUnspent === true ? 1 : 0,
   }
   if ('failed' in answer) {
-    const absence = numberOf(absences, answer.failed)
-    if (absence === 0) throw new TypeError('latchkey: there is no such failure')
+    // 0 stands for an answer; the core refuses what it does not know.
+    const absence = numberOf(absences, answer.failed) || 0xff
     return { ...common, absence, status: 0, headers: [], body: new Uint8Array(0) }
   }
   const { status, headers, body } = answer

@@ -655,7 +655,8 @@ TEST_CASE("config: what is wrong about refreshing is named where it stands") {
   const Row rows[] = {
       {R"({"rotations":"none"})", "rotations"},
       {R"({"Rotation":"none"})", "Rotation"},
-      {R"({"rotation":"","x":1})", "x"},
+      {R"({"idleSeconds":1,"x":1})", "x"},
+      {R"({"rotation":"","x":1})", "rotation"},
       {R"({"rotation":"single"})", "rotation"},
       {R"({"rotation":4})", "rotation"},
       {R"({"rotation":null})", "rotation"},

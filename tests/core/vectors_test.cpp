@@ -439,10 +439,11 @@ Json refresh_classify(const Json& in) {
   }
   const Json& answer = in.at("answer");
   if (answer.contains("failed")) {
-    const std::string_view failed = text(answer, "failed");
-    return classified_of(refresh::classify(failed == "not_sent"  ? refresh::Absence::not_sent
-                                           : failed == "timeout" ? refresh::Absence::time_out
-                                                                 : refresh::Absence::reset));
+    constexpr std::string_view failures[] = {"not_sent", "reset", "timeout"};
+    const auto* found = std::find(std::begin(failures), std::end(failures), text(answer, "failed"));
+    if (found == std::end(failures)) throw Refused{Errc::claim_invalid};
+    return classified_of(
+        refresh::classify(static_cast<refresh::Absence>(found - std::begin(failures) + 1)));
   }
   auto body = body_of(answer);
   std::vector<refresh::Header> headers;

@@ -428,6 +428,12 @@ classify.bad(
   'provider_unknown',
 )
 classify.bad(
+  'failure-unknown',
+  'There is no such failure.',
+  { provider: 'generic', answer: { failed: 'tired' }, now },
+  'claim_invalid',
+)
+classify.bad(
   'time-invalid',
   'Now is a moment.',
   { provider: 'generic', answer: { status: 200, headers: {}, body: '' }, now: 'NaN' },
