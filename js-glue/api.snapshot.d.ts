@@ -899,7 +899,7 @@ export interface Latchkey {
       role?: string
       requested: 'user' | 'org'
     }): WriteTarget
-    eraseTarget(facts: { subject: string; kind: Principal['kind']; id: string }): WriteTarget
+    eraseTarget(facts: { subject: string; kind: Principal['kind']; user: string }): WriteTarget
   }
   readonly guard: {
     isLoopbackHost(host: string): boolean

@@ -218,9 +218,9 @@ export function connectTarget(
 
 export function eraseTarget(
   module: Module,
-  { subject, kind, id }: { subject: string; kind: Principal['kind']; id: string },
+  { subject, kind, user }: { subject: string; kind: Principal['kind']; user: string },
 ): WriteTarget {
-  return askTarget(module, 'lk_scope_erase_target', [subject, id], numberOf(kindNumbers, kind))
+  return askTarget(module, 'lk_scope_erase_target', [subject, user], numberOf(kindNumbers, kind))
 }
 
 const texts = ({ subject, org = '', role = '' }: ScopeFacts): string[] => [subject, org, role]

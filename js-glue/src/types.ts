@@ -298,7 +298,7 @@ export interface Latchkey {
       requested: 'user' | 'org'
     }): WriteTarget
     /** Whose account `subject` may have erased: a human their own, a service anyone's; throws `not_allowed`. */
-    eraseTarget(facts: { subject: string; kind: Principal['kind']; id: string }): WriteTarget
+    eraseTarget(facts: { subject: string; kind: Principal['kind']; user: string }): WriteTarget
   }
   readonly guard: {
     isLoopbackHost(host: string): boolean

@@ -179,8 +179,8 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
     {
       name: 'scope.eraseTarget',
       run: lk.scope.eraseTarget,
-      args: () => [{ subject: 'ops', kind: 'service', id: 'alex' }],
-      free: ['0.id'],
+      args: () => [{ subject: 'ops', kind: 'service', user: 'alex' }],
+      free: ['0.user'],
     },
     {
       name: 'guard.isLoopbackHost',
@@ -281,7 +281,7 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       inner: '0',
       isNo: (turn) => (turn as RefreshStep).effects.length === 0,
     },
-    { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice()] },
+    { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice(), now] },
     { name: 'config.check', run: lk.config.check, args: () => [{ ...environment }], inner: '0.' },
   ]
 }

@@ -51,6 +51,7 @@ describe('the names', () => {
       Source: abi.enums.source,
       Blobs: abi.enums.blobs,
       News: abi.enums.news,
+      Standing: abi.enums.standing,
     }
     assert.equal(Object.keys(names).length, Object.keys(abi.enums).length)
     for (const [type, list] of Object.entries(names)) {
@@ -219,11 +220,12 @@ describe('step', () => {
     ])
     const end = step(storing.row, storing.flow, { kind: 'stored' }, at(4_000_110))
     assert.deepEqual(kinds(end), ['notify', 'serve'])
-    assert.deepEqual(say(end.row!), {
+    assert.deepEqual(say(end.row!, now + 4_000_110), {
       id,
       version: 2,
       epoch: 3,
       status: 'live',
+      standing: 'connected',
       cause: 'none',
       loginAt: now,
       obtainedAt: now + 4_000_000,
@@ -248,13 +250,13 @@ describe('step', () => {
     const [effect] = step(row, null, fetch, { now: now + 1e12, traits, policy: {} }).effects
     assert.ok(effect?.kind === 'serve')
     assert.equal(effect.at, null)
-    assert.equal(say(row!).accessExpiresAt, null)
+    assert.equal(say(row!, now).accessExpiresAt, null)
   })
 
   it('odd lifetimes are the profile’s', () => {
     for (const lifetimeMs of [0, -1, NaN, Infinity, 0.5, 1e300]) {
       const { row } = step(null, null, { ...login, tokens: { ...facts, lifetimeMs } } as RefreshEvent, at(0))
-      assert.equal(say(row!).accessExpiresAt, now + 3_600_000, `${lifetimeMs}`)
+      assert.equal(say(row!, now).accessExpiresAt, now + 3_600_000, `${lifetimeMs}`)
     }
   })
 
@@ -273,7 +275,7 @@ describe('step', () => {
     fc.assert(
       fc.property(bad, (bytes) => {
         assert.equal(
-          refusal(() => say(bytes)),
+          refusal(() => say(bytes, now)),
           'corrupt',
         )
         assert.deepEqual(kinds(step(bytes, null, fetch, at(0))), ['notify', 'refuse'])
@@ -350,7 +352,7 @@ describe('step', () => {
         fc.pre(bytes.some((byte) => byte !== 0))
         const text = Buffer.from(bytes).toString('base64url')
         const { row } = step(null, null, { ...login, id: text } as RefreshEvent, at(0))
-        assert.equal(say(row!).id, text)
+        assert.equal(say(row!, now).id, text)
         assert.deepEqual(Buffer.from(row!).indexOf(Buffer.from(bytes)), 8)
       }),
       { numRuns: 300 },

@@ -342,7 +342,7 @@ Json erase_target(const Json& in) {
                       : kind == "service" ? scope::Eraser::service
                       : kind == "device"  ? scope::Eraser::device
                                           : throw Refused{Errc::claim_invalid};
-  return target(scope::erase_target(text(in, "subject"), eraser, text(in, "id")));
+  return target(scope::erase_target(text(in, "subject"), eraser, text(in, "user")));
 }
 
 Json guard_request(const Json& in) {

@@ -92,8 +92,8 @@ const operations: Readonly<Record<string, Operation>> = {
     latchkey.scope.writeTarget({ subject, org, role }),
   'scope.connectTarget': ({ latchkey }, { subject, org, role, requested }) =>
     latchkey.scope.connectTarget({ subject, org, role, requested }),
-  'scope.eraseTarget': ({ latchkey }, { subject, kind, id }) =>
-    latchkey.scope.eraseTarget({ subject, kind, id }),
+  'scope.eraseTarget': ({ latchkey }, { subject, kind, user }) =>
+    latchkey.scope.eraseTarget({ subject, kind, user }),
 
   'guard.isLoopbackHost': ({ latchkey }, { host }) => latchkey.guard.isLoopbackHost(host),
   'guard.request': ({ latchkey }, { facts }) => latchkey.guard.request(facts as never),

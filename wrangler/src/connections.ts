@@ -179,7 +179,7 @@ export async function disconnect(
 /** Ends everything that is kept for a person, whatever the providers answer, and says what came of it. */
 export async function eraseUser(app: App, principal: Principal, id: string): Promise<ErasureReceipt> {
   const { subject, kind } = principal
-  const target = app.lk.scope.eraseTarget({ subject, kind, id })
+  const target = app.lk.scope.eraseTarget({ subject, kind, user: id })
   const owner = { kind: target.scope, id: target.id }
   const connections = await Promise.all(
     app.config.providers.map(async ({ name: provider }): Promise<Erased> => {

@@ -95,11 +95,11 @@ for (const [name, kind, whose, rule] of [
   ['device', 'device', subject, undefined],
 ] as const) {
   const comment = 'T49: a person ends their own account, the application anyone’s.'
-  const facts = { subject, kind, id: whose }
+  const facts = { subject, kind, user: whose }
   if (rule === undefined) erase.bad(name, comment, facts, 'not_allowed')
   else erase.good(name, comment, facts, { scope: 'user', id: whose, rule })
 }
-erase.bad('id-empty', 'Nobody.', { subject, kind: 'service', id: '' }, 'claim_invalid')
-erase.bad('kind-unknown', 'No such kind.', { subject, kind: 'root', id: subject }, 'claim_invalid')
+erase.bad('user-empty', 'Nobody.', { subject, kind: 'service', user: '' }, 'claim_invalid')
+erase.bad('kind-unknown', 'No such kind.', { subject, kind: 'root', user: subject }, 'claim_invalid')
 
 export default document('Whose connection a request is about.', write, connect, erase)
