@@ -124,7 +124,7 @@ export const cases: readonly Case[] = [
         isOf({ ...first, version: 7, epoch: 3 }),
       ]) {
         equal(await write(store, condition, next), 'lost', `update if ${JSON.stringify(condition)}`)
-        if (condition !== absent) equal(await write(store, condition, null), 'lost', 'delete')
+        equal(await write(store, condition, null), 'lost', 'delete')
         await is(store, first, 'unchanged')
       }
       equal(await write(store, isOf(first), next), 'stored', 'update')
@@ -284,7 +284,9 @@ export const cases: readonly Case[] = [
         await is(store, healed, `${column}: healed`)
       }
       const last = (await store.read())!
-      equal(await write(store, { is: 'corrupt', record: last }, null), 'stored', 'delete')
+      const bare = after(last, { refresh: null, held: null })
+      equal(await write(store, { is: 'corrupt', record: last }, bare), 'stored', 'to one with nulls')
+      equal(await write(store, { is: 'corrupt', record: bare }, null), 'stored', 'delete')
       await is(store, undefined, 'deleted')
     },
   },

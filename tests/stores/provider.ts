@@ -41,6 +41,8 @@ export interface ModelOptions {
   readonly fault?: () => Fault
 }
 
+const silences: ReadonlySet<Fault> = new Set(['before', 'after', 'hang', 'hang_after', 'throws'])
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -50,8 +52,9 @@ export class ModelProvider implements Provider {
   readonly #spent = new Map<string, Spent>()
   readonly #revokedAccess = new Set<string>()
   #count = 0
-  /** Requests that reached the provider, for each refresh token. */
+  /** Requests that reached the provider, for each refresh token; and the probes that got no answer. */
   readonly arrivals = new Map<string, { plain: number; probes: number }>()
+  readonly silentProbes = new Map<string, number>()
   /** Uses of a token that had been used before, not labelled as a probe. */
   replays = 0
   redeemed = 0
@@ -92,6 +95,7 @@ export class ModelProvider implements Provider {
     const text = decoder.decode(token)
     const fault = this.next.shift() ?? this.#options.fault?.() ?? 'none'
     this.requests += 1
+    if (probe && silences.has(fault)) this.silentProbes.set(text, (this.silentProbes.get(text) ?? 0) + 1)
     if (fault === 'throws') throw new Error('no connection')
     await this.#options.pause?.()
     switch (fault) {
