@@ -133,7 +133,7 @@ constexpr const char* endings[] = {
 // ... and so has one that is this, from its last dot on.
 constexpr const char* exact[] = {"pwd", "pass", "sig"};
 // These mean other things as often.
-constexpr const char* weak[] = {"code", "state"};
+constexpr const char* ambiguous[] = {"code", "state"};
 // Their values go to the end of a line.
 constexpr const char* headers[] = {"authorization", "cookie"};
 constexpr const char* literals[] = {"null", "true", "false", "undefined"};
@@ -167,7 +167,7 @@ enum class Name : std::uint8_t { plain, weak, strong, header };
 Name name_of(std::string_view word) noexcept {
   if (is_one_of(word, headers, false)) return Name::header;
   if (is_one_of(word, endings, false) || is_one_of(word, exact, true)) return Name::strong;
-  return is_one_of(word, weak, true) ? Name::weak : Name::plain;
+  return is_one_of(word, ambiguous, true) ? Name::weak : Name::plain;
 }
 
 // -------------------------------------------------------------------------------------------------

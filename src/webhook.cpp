@@ -338,10 +338,10 @@ private:
 }  // namespace
 
 const Receiver* find(std::string_view profile) noexcept {
-  const auto* found = std::find_if(receivers.begin(), receivers.end(), [=](const Receiver& row) {
-    return std::string_view{row.profile} == profile;
-  });
-  return found == receivers.end() ? nullptr : found;
+  for (const Receiver& row : receivers) {
+    if (std::string_view{row.profile} == profile) return &row;
+  }
+  return nullptr;
 }
 
 Result<Stream> begin(const Receiver& receiver, Bytes secret, const Headers& headers) noexcept {

@@ -220,6 +220,19 @@ struct DisconnectReply {
   std::uint8_t unused[5];
 };
 
+/// `at_ms` is -1 when the event says no time. `subjects` is a list whose texts begin with a digit
+/// for the kind of tokens.
+struct WebhookReply {
+  ReplyHead head;
+  double at_ms;
+  double until_ms;
+  Slice subjects;
+  Slice key;
+  std::uint8_t change;
+  std::uint8_t reach;
+  std::uint8_t unused[6];
+};
+
 /// `variable` names the one that is wrong; otherwise `providers` is a list with `provider_fields`
 /// texts for each provider: name, profile, title, client id, the four URLs (authorization, token,
 /// revocation, user info), scopes, issuer, the names of the two secret variables, and five flags as
@@ -365,6 +378,12 @@ inline constexpr Field disconnect_reply[] = {
     LK_FIELD(DisconnectReply, deleted),
     LK_FIELD(DisconnectReply, reason),
 };
+inline constexpr Field webhook_reply[] = {
+    LK_FIELD(WebhookReply, head),     LK_FIELD(WebhookReply, at_ms),
+    LK_FIELD(WebhookReply, until_ms), LK_FIELD(WebhookReply, subjects),
+    LK_FIELD(WebhookReply, key),      LK_FIELD(WebhookReply, change),
+    LK_FIELD(WebhookReply, reach),
+};
 inline constexpr Field config_reply[] = {
     LK_FIELD(ConfigReply, head),
     LK_FIELD(ConfigReply, variable),
@@ -395,6 +414,7 @@ inline constexpr Layout layouts[] = {
     {"ExchangeReply", sizeof(ExchangeReply), exchange_reply},
     {"AccountReply", sizeof(AccountReply), account_reply},
     {"DisconnectReply", sizeof(DisconnectReply), disconnect_reply},
+    {"WebhookReply", sizeof(WebhookReply), webhook_reply},
     {"ConfigReply", sizeof(ConfigReply), config_reply},
 };
 
@@ -406,7 +426,7 @@ static_assert(
     all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest, PrincipalIssueRequest,
               GuardRequestRequest, BytesReply, FlagReply, StateIssueReply, StateReply,
               CallbackPlanReply, PrincipalReply, ScopeTargetReply, GuardRequestReply, ExchangeReply,
-              AccountReply, DisconnectReply, ConfigReply>);
+              AccountReply, DisconnectReply, WebhookReply, ConfigReply>);
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(StateReply) <= data_at - reply_at);
 
 /// FNV-1a over every name, type, offset and size: module and glue must agree on it at load.

@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 3700368164,
+  layoutHash: 2394887068,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -291,6 +291,18 @@ export const abi = {
       public: 'temporarily_unavailable',
       meaning: 'no token now; the connection is as it was',
     },
+    {
+      number: 140,
+      name: 'webhook_invalid',
+      public: 'not_allowed',
+      meaning: 'no signature of ours over this body, or one that is too old',
+    },
+    {
+      number: 141,
+      name: 'webhook_unreadable',
+      public: 'provider_error',
+      meaning: 'signed, but not an event in the form this provider sends',
+    },
   ],
   publicCodes: [
     { number: 0, name: 'none' },
@@ -470,6 +482,18 @@ export const abi = {
     DisconnectReply: {
       size: 16,
       fields: { head: ['head', 0], revoked: ['u8', 8], deleted: ['u8', 9], reason: ['u8', 10] },
+    },
+    WebhookReply: {
+      size: 48,
+      fields: {
+        head: ['head', 0],
+        at_ms: ['f64', 8],
+        until_ms: ['f64', 16],
+        subjects: ['slice', 24],
+        key: ['slice', 32],
+        change: ['u8', 40],
+        reach: ['u8', 41],
+      },
     },
     ConfigReply: {
       size: 56,

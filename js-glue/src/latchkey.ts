@@ -16,8 +16,17 @@ import {
 } from './decisions.ts'
 import { generateKey, parseKeys, publicJwks } from './keys.ts'
 import { Module } from './module.ts'
+import { redact } from './redact.ts'
 import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
 import type { Latchkey, Verifier } from './types.ts'
+import {
+  beginWebhook,
+  finishWebhook,
+  readWebhook,
+  updateWebhook,
+  verifyWebhook,
+  webhookHeaders,
+} from './webhook.ts'
 
 /** Makes the whole engine of a compiled edge module. */
 export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
@@ -57,6 +66,15 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     exchange: { read: (answer, context) => readExchange(m, answer, context) },
     account: { read: (answer, context) => readAccount(m, answer, context) },
     disconnect: { decide: (answer) => decideDisconnect(m, answer) },
+    redact: (text) => redact(m, text),
+    webhook: {
+      headers: (profile) => webhookHeaders(m, profile),
+      verify: (secret, signature, body, options) => verifyWebhook(m, secret, signature, body, options),
+      begin: (secret, options) => beginWebhook(m, secret, options),
+      update: (stream, piece) => updateWebhook(m, stream, piece),
+      finish: (stream, signature, context) => finishWebhook(m, stream, signature, context),
+      read: (delivery, context) => readWebhook(m, delivery, context),
+    },
     config: { check: (vars) => checkConfig(m, vars) },
   }
 }
