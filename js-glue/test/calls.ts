@@ -216,6 +216,8 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       name: 'redact',
       run: lk.redact,
       args: () => [`token=canary-redacted-7c31 and ${token}`],
+      // Half a character is replaced like everything else that must not come out.
+      inner: '0',
     },
     { name: 'webhook.headers', run: lk.webhook.headers, args: () => ['slack'], isNo: no },
     {

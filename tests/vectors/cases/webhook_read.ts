@@ -213,7 +213,11 @@ for (const tokens of [
   '{"oauth":["U1"],"bot":[1.5]}',
   '{"oauth":{"a":"U1"}}',
 ]) {
-  unreadable(`slack/tokens-${tokens}`, 'Whose?', slack(`{"type":"tokens_revoked","tokens":${tokens}}`))
+  unreadable(
+    `slack/tokens-${tokens}`,
+    'It does not say whose.',
+    slack(`{"type":"tokens_revoked","tokens":${tokens}}`),
+  )
 }
 means(
   'slack/uninstalled',
