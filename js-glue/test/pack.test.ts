@@ -34,12 +34,14 @@ const modules = [
   'keys',
   'latchkey',
   'module',
+  'redact',
   'state',
   'types',
   'verify',
   'verify.browser',
   'verify.node',
   'verify.workerd',
+  'webhook',
 ]
 const intended = [
   'NOTICE.md',
