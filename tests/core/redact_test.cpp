@@ -263,6 +263,21 @@ TEST_CASE("T56 redact: members by their name, in every spelling") {
   WARN(checked << " members");
 }
 
+TEST_CASE("T56 redact: where a value ends") {
+  CHECK(redacted(R"({"password":"a\"b\\","b":"c"})") == R"({"password":"[redacted]","b":"c"})");
+  CHECK(redacted(R"({"password":"a\\\"b","b":"c"})") == R"({"password":"[redacted]","b":"c"})");
+  // One level of JSON further down, each backslash and each quotation mark is escaped once more.
+  CHECK(redacted(R"({\"password\":\"a\\\\\",\"b\":\"c\"})") ==
+        R"({\"password\":\"[redacted]\",\"b\":\"c\"})");
+  CHECK(redacted(R"({\"password\":\"a\\\"b\",\"b\":\"c\"})") ==
+        R"({\"password\":\"[redacted]\",\"b\":\"c\"})");
+  // What is encoded more often than the sign is a part of the value.
+  CHECK(redacted("code=abc%26defghijk&x=1") == "code=" + m + "&x=1");
+  CHECK(redacted("code%3Dabc%2526defghijk%26x%3D1") == "code%3D" + m + "%26x%3D1");
+  // An encoded letter may belong to the name or not.
+  CHECK(redacted("%5Fcode=abc&x=1") == "%5Fcode=" + m + "&x=1");
+}
+
 TEST_CASE("T56 redact: headers") {
   const std::string secret = "dXNlcjpwYXNzd29yZC0xMjM0NQ==";
   for (const char* name : {"Authorization", "authorization", "PROXY-AUTHORIZATION"}) {

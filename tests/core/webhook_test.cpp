@@ -281,6 +281,16 @@ TEST_CASE("threat T30 webhook: secrets") {
     bad.id = id;
     CHECK(name(bad.verify()) == "webhook_invalid");
   }
+  // Signed, but where the id ends cannot be told.
+  Delivery dotted = good;
+  dotted.id = "a.b";
+  dotted.signature =
+      "v1," + base64(hmac(octets("canary-webhook-secret-71c2"), octets("a.b." + now_text + ".{}")));
+  CHECK(name(dotted.verify()) == "webhook_invalid");
+  dotted.id = "a_b";
+  dotted.signature =
+      "v1," + base64(hmac(octets("canary-webhook-secret-71c2"), octets("a_b." + now_text + ".{}")));
+  CHECK(dotted.verify());
   CHECK(webhook::find("discord") == nullptr);
   CHECK(webhook::find("github") == nullptr);
   CHECK(webhook::find({}) == nullptr);
