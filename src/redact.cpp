@@ -238,7 +238,7 @@ private:
     const bool escape = escaped_ && std::string_view{"nrtbf"}.find(c) != std::string_view::npos;
     out_.put(text_.substr(at_, u.size));
     at_ += u.size;
-    start_ = escape || u.depth > 0 || !is_word(c);
+    start_ = escape || !is_word(c);
     edge_ = start_ || is_joiner(c);
     escaped_ = u.depth == 0 && c == '\\';
   }
