@@ -60,6 +60,8 @@
 // 124 lease_too_short
 // 125 revoked
 // 126 temporarily_unavailable
+// 140 webhook_invalid
+// 141 webhook_unreadable
 // public codes:
 // 0 none
 // 1 access_denied
@@ -834,6 +836,41 @@ export interface DisconnectResult {
   readonly deleted: boolean
   readonly reason?: 'unsupported' | 'refused' | 'unreachable'
 }
+export interface WebhookHeaders {
+  readonly signature: string
+  readonly timestamp?: string
+  readonly id?: string
+  readonly event?: string
+}
+export interface WebhookOptions {
+  readonly profile?: string | undefined
+  readonly now?: number | undefined
+  readonly timestamp?: string | null | undefined
+  readonly id?: string | null | undefined
+}
+declare const stream: unique symbol
+export interface WebhookStream {
+  readonly [stream]: true
+}
+export interface WebhookDelivery {
+  readonly profile?: string | undefined
+  readonly event?: string | null | undefined
+  readonly id?: string | null | undefined
+  readonly body: Uint8Array
+}
+export interface WebhookNews {
+  readonly change: 'none' | 'revoked' | 'deleted' | 'suspended' | 'restored'
+  readonly reach?: 'account' | 'installation'
+  readonly subjects: readonly {
+    readonly id: string
+    readonly tokens: 'any' | 'user' | 'bot'
+  }[]
+  readonly at?: number
+  readonly once: {
+    readonly key: string
+    readonly until: number
+  }
+}
 export interface Latchkey {
   readonly abi: number
   readonly keys: {
@@ -934,6 +971,26 @@ export interface Latchkey {
     decide(answer: RevocationAnswer): DisconnectResult
   }
   readonly refresh: Refresh
+  redact(text: string): string
+  readonly webhook: {
+    headers(profile: string): WebhookHeaders | null
+    verify(secret: Text, signatureHeader: string, body: Uint8Array, options?: WebhookOptions): boolean
+    begin(secret: Text, options?: WebhookOptions): WebhookStream
+    update(stream: WebhookStream, piece: Uint8Array): void
+    finish(
+      stream: WebhookStream,
+      signatureHeader: string,
+      ctx?: {
+        now?: number | undefined
+      },
+    ): boolean
+    read(
+      delivery: WebhookDelivery,
+      ctx: {
+        now: number
+      },
+    ): WebhookNews
+  }
   readonly config: {
     check(vars: Readonly<Record<string, string | undefined>>): Config
   }

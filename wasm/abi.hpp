@@ -255,6 +255,19 @@ struct RefreshClassifyReply {
   std::uint32_t unused;
 };
 
+/// `at_ms` is -1 when the event says no time. `subjects` is a list whose texts begin with a digit
+/// for the kind of tokens.
+struct WebhookReply {
+  ReplyHead head;
+  double at_ms;
+  double until_ms;
+  Slice subjects;
+  Slice key;
+  std::uint8_t change;
+  std::uint8_t reach;
+  std::uint8_t unused[6];
+};
+
 /// `variable` names the one that is wrong; otherwise `providers` is a list with `provider_fields`
 /// texts for each provider: name, profile, title, client id, the four URLs (authorization, token,
 /// revocation, user info), scopes, issuer, the names of the two secret variables, flags as digits
@@ -554,6 +567,12 @@ inline constexpr Field refresh_classify_reply[] = {
     LK_FIELD(RefreshClassifyReply, has_scope),
     LK_FIELD(RefreshClassifyReply, refresh_same),
 };
+inline constexpr Field webhook_reply[] = {
+    LK_FIELD(WebhookReply, head),     LK_FIELD(WebhookReply, at_ms),
+    LK_FIELD(WebhookReply, until_ms), LK_FIELD(WebhookReply, subjects),
+    LK_FIELD(WebhookReply, key),      LK_FIELD(WebhookReply, change),
+    LK_FIELD(WebhookReply, reach),
+};
 inline constexpr Field config_reply[] = {
     LK_FIELD(ConfigReply, head),
     LK_FIELD(ConfigReply, variable),
@@ -693,6 +712,7 @@ inline constexpr Layout layouts[] = {
     {"AccountReply", sizeof(AccountReply), account_reply},
     {"DisconnectReply", sizeof(DisconnectReply), disconnect_reply},
     {"RefreshClassifyReply", sizeof(RefreshClassifyReply), refresh_classify_reply},
+    {"WebhookReply", sizeof(WebhookReply), webhook_reply},
     {"ConfigReply", sizeof(ConfigReply), config_reply},
     {"RefreshSettings", sizeof(RefreshSettings), refresh_settings},
     {"RefreshAdmitRequest", sizeof(RefreshAdmitRequest), refresh_admit_request},
@@ -797,9 +817,9 @@ static_assert(
     all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest, PrincipalIssueRequest,
               GuardRequestRequest, BytesReply, FlagReply, StateIssueReply, StateReply,
               CallbackPlanReply, PrincipalReply, ScopeTargetReply, GuardRequestReply, ExchangeReply,
-              AccountReply, DisconnectReply, RefreshClassifyRequest, RefreshClassifyReply,
-              ConfigReply, RefreshSettings, RefreshAdmitRequest, RefreshStepRequest, RefreshEffect,
-              RefreshStepReply, RefreshRowReply>);
+              AccountReply, DisconnectReply, WebhookReply, RefreshClassifyRequest,
+              RefreshClassifyReply, ConfigReply, RefreshSettings, RefreshAdmitRequest,
+              RefreshStepRequest, RefreshEffect, RefreshStepReply, RefreshRowReply>);
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(RefreshStepRequest) <= reply_at &&
               sizeof(RefreshRowReply) <= data_at - reply_at &&
               sizeof(StateReply) <= data_at - reply_at);

@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 1655015635,
+  layoutHash: 1759368563,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -291,6 +291,18 @@ export const abi = {
       public: 'temporarily_unavailable',
       meaning: 'no token now; the connection is as it was',
     },
+    {
+      number: 140,
+      name: 'webhook_invalid',
+      public: 'not_allowed',
+      meaning: 'no signature of ours over this body, or one that is too old',
+    },
+    {
+      number: 141,
+      name: 'webhook_unreadable',
+      public: 'provider_error',
+      meaning: 'signed, but not an event in the form this provider sends',
+    },
   ],
   publicCodes: [
     { number: 0, name: 'none' },
@@ -502,6 +514,18 @@ export const abi = {
         doubt: ['u8', 73],
         has_scope: ['u8', 74],
         refresh_same: ['u8', 75],
+      },
+    },
+    WebhookReply: {
+      size: 48,
+      fields: {
+        head: ['head', 0],
+        at_ms: ['f64', 8],
+        until_ms: ['f64', 16],
+        subjects: ['slice', 24],
+        key: ['slice', 32],
+        change: ['u8', 40],
+        reach: ['u8', 41],
       },
     },
     ConfigReply: {

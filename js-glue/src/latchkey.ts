@@ -18,9 +18,18 @@ import {
 } from './decisions.ts'
 import { generateKey, parseKeys, publicJwks } from './keys.ts'
 import { Module } from './module.ts'
+import { redact } from './redact.ts'
 import { admit, describe, step } from './refresh.ts'
 import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
 import type { Latchkey, Verifier } from './types.ts'
+import {
+  beginWebhook,
+  finishWebhook,
+  readWebhook,
+  updateWebhook,
+  verifyWebhook,
+  webhookHeaders,
+} from './webhook.ts'
 
 /** Makes the whole engine of a compiled edge module. */
 export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
@@ -66,6 +75,15 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
       step: (row, flow, event, context) => step(m, row, flow, event, context),
       classify: (provider, answer, context) => classifyRefresh(m, provider, answer, context),
       describe: (row, now) => describe(m, row, now),
+    },
+    redact: (text) => redact(m, text),
+    webhook: {
+      headers: (profile) => webhookHeaders(m, profile),
+      verify: (secret, signature, body, options) => verifyWebhook(m, secret, signature, body, options),
+      begin: (secret, options) => beginWebhook(m, secret, options),
+      update: (stream, piece) => updateWebhook(m, stream, piece),
+      finish: (stream, signature, context) => finishWebhook(m, stream, signature, context),
+      read: (delivery, context) => readWebhook(m, delivery, context),
     },
     config: { check: (vars) => checkConfig(m, vars) },
   }

@@ -1,4 +1,5 @@
 // Every function of the package with arguments that it takes, and which of them come from outside.
+import { createHmac } from 'node:crypto'
 import type { RefreshStep } from '../src/refresh-types.ts'
 import type { HttpAnswer, Latchkey, Verifier } from '../src/types.ts'
 import { binding, canary, claims, entropy, expected, keyText, now } from './support.ts'
@@ -64,6 +65,13 @@ export const accountAnswer = (): HttpAnswer => ({
   contentType: 'application/json',
   body: Buffer.from('{"sub":"canary-account-id-42aa","id":1234567,"username":"canary-account-name"}'),
 })
+
+const webhookSecret = canary('webhook secret')
+const webhookBody = (): Uint8Array => Buffer.from('{"event":{"type":"canary-webhook-event-4e1f"}}')
+const slack = { profile: 'slack', now, timestamp: String(now / 1000) }
+const signature = `v0=${createHmac('sha256', webhookSecret)
+  .update(`v0:${slack.timestamp}:${Buffer.from(webhookBody()).toString()}`)
+  .digest('hex')}`
 
 export function latchkeyCalls(lk: Latchkey): Call[] {
   const ring = lk.keys.parse(keyText)
@@ -282,6 +290,62 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       isNo: (turn) => (turn as RefreshStep).effects.length === 0,
     },
     { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice(), now] },
+    {
+      name: 'redact',
+      run: lk.redact,
+      args: () => [`token=canary-redacted-7c31 and ${token}`],
+      // Half a character is replaced like everything else that must not come out.
+      inner: '0',
+    },
+    { name: 'webhook.headers', run: lk.webhook.headers, args: () => ['slack'], isNo: no },
+    {
+      name: 'webhook.verify',
+      run: lk.webhook.verify,
+      args: () => [webhookSecret.slice(), signature, webhookBody(), { ...slack }],
+      data: ['1', '3.timestamp'],
+      isNo: no,
+    },
+    {
+      name: 'webhook.begin',
+      run: lk.webhook.begin,
+      args: () => [webhookSecret.slice(), { profile: 'slack', timestamp: slack.timestamp }],
+      data: ['1.timestamp'],
+      // Any text is a secret.
+      inner: '0',
+    },
+    {
+      name: 'webhook.update',
+      run: lk.webhook.update,
+      args: () => [lk.webhook.begin(webhookSecret, slack), webhookBody()],
+      isNo: () => false,
+    },
+    {
+      name: 'webhook.finish',
+      run: lk.webhook.finish,
+      args: () => {
+        const stream = lk.webhook.begin(webhookSecret, slack)
+        lk.webhook.update(stream, webhookBody())
+        return [stream, signature, { now }]
+      },
+      data: ['1'],
+      isNo: no,
+    },
+    {
+      name: 'webhook.read',
+      run: lk.webhook.read,
+      args: () => [
+        {
+          profile: 'github-app',
+          event: 'github_app_authorization',
+          id: 'canary-delivery-id-17ab',
+          body: Buffer.from(
+            '{"action":"revoked","sender":{"id":9007199254740993,"login":"canary-login-0b4e"}}',
+          ),
+        },
+        { now },
+      ],
+      data: ['0.event', '0.id'],
+    },
     { name: 'config.check', run: lk.config.check, args: () => [{ ...environment }], inner: '0.' },
   ]
 }

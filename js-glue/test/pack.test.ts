@@ -37,6 +37,7 @@ const modules = [
   'keys',
   'latchkey',
   'module',
+  'redact',
   'refresh',
   'refresh-types',
   'state',
@@ -50,6 +51,7 @@ const modules = [
   'verify.browser',
   'verify.node',
   'verify.workerd',
+  'webhook',
 ]
 const intended = [
   'NOTICE.md',

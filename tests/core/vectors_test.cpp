@@ -10,11 +10,13 @@
 #include "latchkey/exchange.hpp"
 #include "latchkey/guard.hpp"
 #include "latchkey/principal.hpp"
+#include "latchkey/redact.hpp"
 #include "latchkey/return_to.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/seal.hpp"
 #include "latchkey/state.hpp"
 #include "latchkey/url.hpp"
+#include "latchkey/webhook.hpp"
 
 #include <cmath>
 #include <limits>
@@ -581,6 +583,78 @@ Json config_check(const Json& in) {
   return out;
 }
 
+Json redact_text(const Json& in) {
+  const auto from = text(in, "text");
+  if (from.size() > redact::max_text) throw Refused{Errc::output_too_small};
+  Octets out(redact::max_size(from.size()));
+  out.resize(value_of(redact::redact(from, out)));
+  return string_of(out);
+}
+
+const webhook::Receiver& receiver_of(const Json& in) {
+  const auto* found = webhook::find(text(in, "profile"));
+  if (found == nullptr) throw Refused{Errc::provider_unknown};
+  return *found;
+}
+
+webhook::Headers signed_headers(const Json& in) {
+  return {text(in, "signature"), text(in, "timestamp"), text(in, "delivery")};
+}
+
+/// A signature that is not good is an answer, everything else an error.
+Json verdict(const Result<void>& verified) {
+  if (!verified && verified.error() != Errc::webhook_invalid) throw Refused{verified.error()};
+  return static_cast<bool>(verified);
+}
+
+Json webhook_headers(const Json& in) {
+  const auto* found = webhook::find(text(in, "profile"));
+  if (found == nullptr) return {};
+  Json out = {{"signature", std::string_view{found->signature_header}}};
+  put(out, "timestamp", found->timestamp_header);
+  put(out, "id", found->id_header);
+  put(out, "event", found->event_header);
+  return out;
+}
+
+Json webhook_verify(const Json& in) {
+  const auto now = now_of(in);
+  return verdict(webhook::verify(receiver_of(in), bytes_of(text(in, "secret")), signed_headers(in),
+                                 now, body_of(in)));
+}
+
+Json webhook_begin(const Json& in) {
+  auto stream =
+      value_of(webhook::begin(receiver_of(in), bytes_of(text(in, "secret")), signed_headers(in)));
+  for (const Json& piece : in.at("pieces")) {
+    webhook::update(stream, octets(piece.get_ref<const std::string&>()));
+  }
+  return verdict(webhook::finish(stream, text(in, "signature"), now_of(in)));
+}
+
+Json webhook_read(const Json& in) {
+  const auto now = now_of(in);
+  auto body = body_of(in);
+  std::vector<json::Node> nodes(4'096);
+  std::vector<webhook::Subject> found(webhook::max_subjects);
+  const auto news = value_of(webhook::read(receiver_of(in), text(in, "event"), text(in, "delivery"),
+                                           body, now, nodes, found));
+  constexpr const char* changes[] = {"none", "revoked", "deleted", "suspended", "restored"};
+  constexpr const char* reaches[] = {"", "account", "installation"};
+  constexpr const char* kinds[] = {"any", "user", "bot"};
+  Json subjects = Json::array();
+  for (std::size_t i = 0; i < news.subjects; ++i) {
+    subjects.push_back(
+        {{"id", found[i].id}, {"tokens", kinds[static_cast<std::size_t>(found[i].tokens)]}});
+  }
+  Json out = {{"change", changes[static_cast<std::size_t>(news.change)]},
+              {"subjects", subjects},
+              {"once", {{"key", news.key.view()}, {"until", news.until.value}}}};
+  put(out, "reach", reaches[static_cast<std::size_t>(news.reach)]);
+  if (news.has_at) out["at"] = news.at.value;
+  return out;
+}
+
 Json keys_generate(const Json& in) {
   Octets space(128);
   Writer out{space};
@@ -623,6 +697,11 @@ constexpr Named operations[] = {
     {"refresh.classify", refresh_classify},
     {"account.read", account_read},
     {"disconnect.decide", disconnect_decide},
+    {"redact", redact_text},
+    {"webhook.headers", webhook_headers},
+    {"webhook.verify", webhook_verify},
+    {"webhook.begin", webhook_begin},
+    {"webhook.read", webhook_read},
     {"config.check", config_check},
 };
 
@@ -665,7 +744,7 @@ std::vector<Json> read_vectors() {
 
 }  // namespace
 
-TEST_CASE("T01 T03 T05 T06 T10 T11 T14 T17 T35 T36 T43 T44 golden vectors") {
+TEST_CASE("T01 T03 T05 T06 T10 T11 T14 T17 T35 T36 T43 T44 T48 T56 golden vectors") {
   std::string lines;
   std::size_t count = 0;
   for (const Json& vector : read_vectors()) {

@@ -41,6 +41,14 @@ std::int32_t lk_account_read(U32, U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_disconnect_decide(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_config_check(U32, U32, U32) noexcept;
 std::int32_t lk_refresh_classify() noexcept;
+std::int32_t lk_redact(U32, U32, U32) noexcept;
+std::int32_t lk_webhook_headers(U32, U32, U32) noexcept;
+std::int32_t lk_webhook_verify(U32, U32, U32, U32, U32, U32, U32, U32, U32, U32, U32, U32,
+                               double) noexcept;
+std::int32_t lk_webhook_begin(U32, U32, U32, U32, U32, U32, U32, U32, U32) noexcept;
+std::int32_t lk_webhook_update(U32, U32, U32, U32) noexcept;
+std::int32_t lk_webhook_finish(U32, U32, U32, U32, double) noexcept;
+std::int32_t lk_webhook_read(U32, U32, U32, U32, U32, U32, U32, U32, double, U32) noexcept;
 }
 
 namespace {
@@ -220,7 +228,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   const Slice b = n.slice();
   const Slice c = n.slice();
   const U32 free = n.free();
-  switch (which % 26) {
+  switch (which % 33) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);
   case 1: return lk_keys_parse(a.at, a.len, free);
   case 2: return lk_keys_public_jwks(ring.at, ring.len, free);
@@ -249,7 +257,17 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   case 22: return lk_disconnect_decide(n.byte(), n.any(), a.at, a.len, b.at, b.len);
   case 23: return lk_scope_erase_target(a.at, a.len, b.at, b.len, n.byte() % 5);
   case 24: return refresh_classify(n);
-  default: return lk_config_check(a.at, a.len, free);
+  case 31: return lk_config_check(a.at, a.len, free);
+  case 25: return lk_redact(a.at, a.len, free);
+  case 26: return lk_webhook_headers(a.at, a.len, free);
+  case 27:
+    return lk_webhook_verify(a.at, a.len, b.at, b.len, c.at, c.len, a.at, a.len, b.at, b.len, c.at,
+                             c.len, n.time());
+  case 28: return lk_webhook_begin(a.at, a.len, b.at, b.len, c.at, c.len, b.at, b.len, free);
+  case 29: return lk_webhook_update(a.at, a.len, b.at, b.len);
+  case 30: return lk_webhook_finish(a.at, a.len, b.at, b.len, n.time());
+  default:
+    return lk_webhook_read(a.at, a.len, b.at, b.len, a.at, a.len, c.at, c.len, n.time(), free);
   }
 }
 

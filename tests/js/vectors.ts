@@ -132,6 +132,20 @@ const operations: Readonly<Record<string, Operation>> = {
   'disconnect.decide': ({ latchkey }, { answer }) =>
     latchkey.disconnect.decide(answer.kind === 'status' ? { kind: 'status', ...answerOf(answer) } : answer),
 
+  redact: ({ latchkey }, { text }) => latchkey.redact(text),
+  'webhook.headers': ({ latchkey }, { profile }) => latchkey.webhook.headers(profile),
+  'webhook.verify': ({ latchkey }, { secret, signature, body, now, profile, timestamp, delivery: id }) => {
+    const options = { profile, timestamp, id, now: Number(now) }
+    return latchkey.webhook.verify(secret, signature, bytesOf(body), options)
+  },
+  'webhook.begin': ({ latchkey }, { secret, signature, pieces, now, profile, timestamp, delivery: id }) => {
+    const stream = latchkey.webhook.begin(secret, { profile, timestamp, id })
+    for (const piece of pieces) latchkey.webhook.update(stream, bytesOf(piece))
+    return latchkey.webhook.finish(stream, signature, { now: Number(now) })
+  },
+  'webhook.read': ({ latchkey }, { profile, event, delivery: id, body, now }) =>
+    latchkey.webhook.read({ profile, event, id, body: bytesOf(body) }, { now: Number(now) }),
+
   'config.check': ({ latchkey }, { vars }) => {
     const { keys, principalKeys, ...rest } = latchkey.config.check(vars)
     const kids = kidsOf(latchkey, keys)

@@ -12,11 +12,14 @@ import guard from './cases/guard.ts'
 import keys from './cases/keys.ts'
 import principal from './cases/principal.ts'
 import publicCode from './cases/public_code.ts'
+import redact from './cases/redact.ts'
 import returnTo from './cases/return_to.ts'
 import scope from './cases/scope.ts'
 import seal from './cases/seal.ts'
 import stateIssue from './cases/state_issue.ts'
 import stateVerify from './cases/state_verify.ts'
+import webhookRead from './cases/webhook_read.ts'
+import webhookVerify from './cases/webhook_verify.ts'
 import { digestOf, type Document, outcomeOf } from './format.ts'
 import { readOptions } from '../../scripts/options.ts'
 
@@ -33,11 +36,14 @@ const documents: Readonly<Record<string, Document>> = {
   keys,
   principal,
   public_code: publicCode,
+  redact,
   return_to: returnTo,
   scope,
   seal,
   state_issue: stateIssue,
   state_verify: stateVerify,
+  webhook_read: webhookRead,
+  webhook_verify: webhookVerify,
 }
 
 /** Every committed file by its name, as it has to be. */

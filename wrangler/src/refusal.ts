@@ -12,9 +12,11 @@ export type Code = ErrorCode | HttpCode
 
 const statuses: Partial<Record<Code, number>> = {
   request_invalid: 400,
+  webhook_unreadable: 400,
   principal_missing: 401,
   principal_invalid: 401,
   principal_expired: 401,
+  webhook_invalid: 401,
   not_allowed: 403,
   connect_disabled: 403,
   host_refused: 403,

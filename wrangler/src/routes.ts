@@ -24,6 +24,7 @@ import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import { describeSession } from './session.ts'
+import { webhook } from './webhook.ts'
 
 interface Call {
   readonly app: App
@@ -77,6 +78,10 @@ const routes: readonly (readonly [RegExp, Methods])[] = [
     },
   ],
   [/^\/disconnect\/([^/]+)$/, { POST: disconnectForm }],
+  [
+    /^\/webhooks\/([^/]+)$/,
+    { POST: ({ app, request, provider }) => webhook(app, providerNamed(app, provider), request) },
+  ],
   [
     /^\/dev\/sign-in$/,
     {
