@@ -198,7 +198,8 @@ void World::audit_send(std::uint8_t who, bool probe) {
     return;
   }
   // A token that stays is counted from its version on.
-  const bool moved = connections_[c].stored.row.version != agent.row.version;
+  const Row& stored = connections_[c].stored.row;
+  const bool moved = stored.version != agent.row.version || !(stored.id == agent.row.id);
   if (usage.intents == 0 && !moved) {
     violate(Invariant::one_spend, "sent before the intent was stored", c);
   }
@@ -351,6 +352,13 @@ bool World::is_of_this_version(std::uint32_t token) {
   return request.version >= usage_of(token).from_version;
 }
 
+/// A probe got no answer. One of a version before says nothing about this one, although the
+/// provider kept the token.
+void World::count_silence(const Request& request) {
+  Usage& usage = usage_of(request.token);
+  if (request.probe && request.version >= usage.from_version) ++usage.silent_probes;
+}
+
 /// Counts a connection whose credential is gone although nobody had ended it, and asks why.
 void World::count_loss(std::uint8_t c, const Stored& stored) {
   Lineage& lineage = lineage_of(stored.row.id);
@@ -407,7 +415,11 @@ void World::count_loss(std::uint8_t c, const Stored& stored) {
     if (over_ && !unasked) violate(Invariant::losses_named, "a loss was never noticed", c);
     return;
   }
-  const Time delay = now_ - request.ended_at;
+  // Within a grace nothing is lost yet: every further attempt may give a token.
+  const bool graced = config_.facts.rotation == Rotation::grace_same ||
+                      config_.facts.rotation == Rotation::grace_new;
+  const Time lost_at = graced ? it.spent_at + config_.facts.grace : 0;
+  const Time delay = now_ - std::max(request.ended_at, lost_at);
   ++counts_[Count::surfaced];
   counts_[Count::surfaced_ms] += static_cast<std::uint64_t>(std::max<Time>(delay, 0));
   if (delay > 60'000) ++counts_[Count::surfaced_late];

@@ -518,9 +518,7 @@ void World::reply(std::uint32_t ref) {
   question(agent);
   note(What::reply, request.who, request.connection, static_cast<std::uint8_t>(request.reply.kind),
        ref, static_cast<std::uint64_t>(request.reply.doubt));
-  if (request.probe && request.reply.doubt == Doubt::silent) {
-    ++usage_of(request.token).silent_probes;
-  }
+  if (request.reply.doubt == Doubt::silent) count_silence(request);
   if (request.reply.kind == ReplyClass::ok) agent.fresh = request.pair;
   Event event;
   event.kind = EventKind::reply;
@@ -537,7 +535,7 @@ void World::abort(std::uint32_t ref) {
   if (request.over) return;
   request.over = true;
   end(request, Fate::no_reply);
-  if (request.probe) ++usage_of(request.token).silent_probes;
+  count_silence(request);
   Agent& agent = agents_[request.who];
   if (!agent.used || agent.ticket != request.ticket) return;
   question(agent);

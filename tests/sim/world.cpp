@@ -478,7 +478,7 @@ void World::crash(CrashPoint point, std::uint8_t isolate) {
     agent.used = false;
     ++agent.ticket;
     Request& request = requests_[agent.request];
-    if (!request.over && request.probe) ++usage_of(request.token).silent_probes;
+    if (!request.over) count_silence(request);
     end(request, Fate::crashed);
     request.over = true;
     // Of a write under way nobody knows whether it left the machine.

@@ -321,6 +321,7 @@ private:
   [[nodiscard]] Lineage& lineage_of(const refresh::Id& id) noexcept;
   [[nodiscard]] Usage& usage_of(std::uint32_t token);
   [[nodiscard]] bool is_of_this_version(std::uint32_t token);
+  void count_silence(const Request& request);
 
   Options options_{};
   Config config_{};
