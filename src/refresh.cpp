@@ -176,6 +176,10 @@ private:
     return is_before(now_, row_.cool_down.next_attempt_at, policy_.rest);
   }
   [[nodiscard]] bool is_named() const noexcept { return generation() == flow().named; }
+  /// A resource server has refused the stored access token, and nobody knew.
+  [[nodiscard]] bool is_news() const noexcept {
+    return flow().task == Task::report_rejected && is_named() && !row_.rejected;
+  }
   [[nodiscard]] bool is_alarm() const noexcept { return flow().task == Task::alarm; }
   [[nodiscard]] bool is_ending() const noexcept {
     return flow().task == Task::disconnect || flow().task == Task::erase;
@@ -201,10 +205,12 @@ private:
   [[nodiscard]] Millis wanted() const noexcept {
     return least(flow().min_validity, {life().value / 8 * 7});
   }
+  /// An access token whose refresh token was lost may be good until it expires. Where a refresh
+  /// kills it, only a resource server can tell.
   [[nodiscard]] bool is_usable() const noexcept {
-    const bool served = row_.status == Status::live ||
-                        (row_.status == Status::reconnect_required &&
-                         row_.cause == Cause::lost_in_flight && !traits_.old_access_dies);
+    const bool served =
+        row_.status == Status::live ||
+        (row_.status == Status::reconnect_required && row_.cause == Cause::lost_in_flight);
     return served && !row_.rejected && !(flow().forced && is_named()) && left().value > 0;
   }
   [[nodiscard]] bool is_good() const noexcept {
@@ -359,6 +365,7 @@ private:
     case Status::live: return decide_live();
     case Status::reconnect_required:
       if (is_usable()) return serve(Source::kept);
+      if (is_news()) return settle(Settle::mark);
       return refuse(Outcome::reconnect_required, row_.cause, now_);
     case Status::revoked: break;
     }
@@ -375,9 +382,7 @@ private:
     }
     if (!row_.has_refresh) return cannot_refresh();
     if (is_busy()) return wait_until(busy_until(), true);
-    if (flow().task == Task::report_rejected && is_named() && !row_.rejected && is_cooling()) {
-      return settle(Settle::mark);
-    }
+    if (is_news() && is_cooling()) return settle(Settle::mark);
     if (is_cooling()) return wait_until(row_.cool_down.next_attempt_at, false);
     if (!flow().answered && is_out_of_patience()) return wait_until(now_, false);
     if (flow().answered && flow().attempted && !is_alarm()) return end();
@@ -431,8 +436,16 @@ private:
       case Rotation::family_revoked: return lose();
       }
     }
-    if (row_.cool_down.sends >= policy_.max_sends) return settle(Settle::rest);
+    if (is_sent_often() && is_before(now_, rest_end(), policy_.rest)) return settle(Settle::rest);
     take_lease(probe);
+  }
+
+  [[nodiscard]] bool is_sent_often() const noexcept {
+    return row_.cool_down.sends >= policy_.max_sends;
+  }
+  /// After an attempt that nobody rested after, because its process died.
+  [[nodiscard]] UnixMillis rest_end() const noexcept {
+    return row_.intent.deadline.plus(policy_.rest);
   }
 
   void lose() noexcept {
@@ -454,7 +467,7 @@ private:
     next.intent.doubt = before;
     next.intent.open = true;
     next.intent.probe = probe;
-    next.cool_down.sends = one_more(next.cool_down.sends);
+    next.cool_down.sends = is_sent_often() ? 1 : one_more(next.cool_down.sends);
     flow().spent = generation();
     flow().epoch = next.epoch;
     arm(next.lease.deadline);
@@ -493,11 +506,13 @@ private:
   }
 
   void store_pair() noexcept {
-    const Tokens& tokens = flow().reply.tokens;
-    const bool both = tokens.has_refresh && !tokens.refresh_same;
     flow().cause = row_.cause;
-    persist(merge(row_, tokens, flow().at, flow().epoch, traits_),
-            both ? Blobs::pair : Blobs::access, Phase::storing);
+    persist(merge(row_, flow().reply.tokens, flow().at, flow().epoch, traits_),
+            brings_refresh_token() ? Blobs::pair : Blobs::access, Phase::storing);
+  }
+
+  [[nodiscard]] bool brings_refresh_token() const noexcept {
+    return flow().reply.tokens.has_refresh && !flow().reply.tokens.refresh_same;
   }
 
   void pair_stored() noexcept {
@@ -520,10 +535,14 @@ private:
   [[nodiscard]] Fate fate() const noexcept {
     const bool unmoved = row_.version == flow().spent.version;
     if (traits_.rotation != Rotation::grace_new) return unmoved ? Fate::store : Fate::drop;
-    if (!unmoved) return row_.pair_epoch < flow().epoch ? Fate::store : Fate::drop;
+    if (!unmoved) {
+      // One without a refresh token says nothing about the one that is stored.
+      const bool later = row_.pair_epoch < flow().epoch && brings_refresh_token();
+      return later ? Fate::store : Fate::drop;
+    }
     const Intent& last = row_.intent;
     if ((last.open ? last.epoch : last.doubt_epoch) <= flow().epoch) return Fate::store;
-    if (last.open && is_in_flight(row_, now_, policy_)) return Fate::wait;
+    if (last.open && flow().tries < policy_.max_tries) return Fate::wait;
     const UnixMillis next = is_cooling() ? row_.cool_down.next_attempt_at : now_;
     const bool in_grace = rotation_now(row_, next, traits_, policy_) == Rotation::grace_new;
     return in_grace ? Fate::drop : Fate::store;
@@ -536,10 +555,7 @@ private:
     if (row_.pair_epoch == flow().epoch) return pair_stored();
     switch (fate()) {
     case Fate::store: return store_pair();
-    case Fate::wait:
-      // Not a failure of the store: a pair in hand is not given up for it.
-      flow().tries = std::min(flow().tries, one_less(policy_.max_tries));
-      return wait_again();
+    case Fate::wait: return wait_again();
     case Fate::drop: break;
     }
     notify(News::lost_race);
@@ -589,7 +605,7 @@ private:
       give_back(next);
       break;
     case Settle::rest:
-      next.cool_down = {now_.plus(policy_.rest), row_.cool_down.failures, 0};
+      next.cool_down = {earlier(rest_end(), now_.plus(policy_.rest)), row_.cool_down.failures, 0};
       break;
     case Settle::mark: break;
     }

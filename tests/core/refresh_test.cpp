@@ -341,6 +341,22 @@ TEST_CASE("T42 refresh: in doubt an unexpired token is served") {
   }
 }
 
+TEST_CASE("T42 refresh: what a refresh may have killed is served until somebody knows") {
+  Row row = in_doubt(seconds(100));
+  Driver a{row, Rotation::family_revoked};
+  a.traits.old_access_dies = true;
+  a.begin(Task::fetch).write();
+  CHECK(row.status == Status::reconnect_required);
+  CHECK(a.served(7, Source::kept));
+  Driver b{row, Rotation::family_revoked};
+  b.begin(Task::report_rejected, named(row)).write();
+  CHECK(row.rejected);
+  CHECK(b.refused(Outcome::reconnect_required, Cause::lost_in_flight));
+  Driver c{row, Rotation::family_revoked};
+  CHECK(c.begin(Task::fetch).refused(Outcome::reconnect_required, Cause::lost_in_flight));
+  CHECK(c.writes == 0);
+}
+
 TEST_CASE("T42 refresh: a grace is over when the request could reach the provider after it") {
   for (const std::int64_t age : {49'999, 50'000, 50'001}) {
     Row row = in_doubt({-1});
@@ -394,6 +410,97 @@ TEST_CASE("T43 refresh: only a terminal answer ends a connection") {
   CHECK(row.status == Status::reconnect_required);
   CHECK(row.ended_at == start);
   CHECK(a.told(News::terminal));
+}
+
+TEST_CASE("T43 refresh: one 500 from before the spend: one retry, shared by all, nobody fails") {
+  for (const Rotation rotation : rotations) {
+    for (const bool is_valid : {false, true}) {
+      Row row = live(is_valid ? seconds(100) : Millis{-1});
+      Driver a{row, rotation};
+      Driver b{row, rotation};
+      Driver c{row, rotation};
+      a.begin(Task::fetch).write();
+      b.begin(Task::fetch);
+      a.reply(ReplyClass::transient, Doubt::none).write();
+      CHECK(row.status == Status::live);
+      CHECK(row.intent == Intent{});
+      c.begin(Task::fetch);
+      if (is_valid) {
+        for (Driver* const one : {&a, &b, &c}) CHECK(one->served(7, Source::kept));
+        CHECK(a.flow.phase == Phase::ended);
+        CHECK(b.sends + c.sends == 0);
+        continue;
+      }
+      // Everybody waits for the same moment; one is first, the others for its answer.
+      for (Driver* const one : {&a, &b, &c}) {
+        while (one->now.value < row.cool_down.next_attempt_at.value) one->read();
+      }
+      CHECK(row.cool_down.next_attempt_at.value - start.value <= policy.back_off.value);
+      b.write();
+      REQUIRE(b.sends == 1);
+      CHECK_FALSE(b.question->probe);
+      a.write();
+      c.write();
+      b.ok().write();
+      CHECK(b.served(8, Source::refreshed));
+      CHECK(a.read().served(8, Source::joined));
+      CHECK(c.read().served(8, Source::joined));
+      CHECK(a.sends + b.sends + c.sends == 2);
+    }
+  }
+}
+
+TEST_CASE("T43 refresh: a failure after the spend: one labelled request more at most") {
+  const struct {
+    ReplyClass kind;
+    Doubt doubt;
+  } failures[] = {{ReplyClass::transient, Doubt::silent},
+                  {ReplyClass::transient, Doubt::answered},
+                  {ReplyClass::not_understood, Doubt::answered}};
+  for (const auto& failure : failures) {
+    for (const Rotation rotation : {Rotation::strict_refused, Rotation::family_revoked}) {
+      Row row = live({-1});
+      Driver a{row, rotation};
+      a.begin(Task::fetch).write().reply(failure.kind, failure.doubt).write();
+      while (!a.answer && a.question && a.question->kind != EffectKind::send) {
+        if (a.question->kind == EffectKind::wait) {
+          a.read();
+        } else {
+          a.write();
+        }
+      }
+      if (rotation == Rotation::strict_refused) {
+        REQUIRE(a.sends == 2);
+        CHECK(a.question->probe);
+        a.reply(ReplyClass::terminal).write();
+      }
+      CHECK(a.sends == (rotation == Rotation::strict_refused ? 2U : 1U));
+      CHECK(a.refused(Outcome::reconnect_required, Cause::lost_in_flight));
+      // Whoever comes later makes none.
+      Driver b{row, rotation};
+      CHECK(b.begin(Task::fetch).refused(Outcome::reconnect_required, Cause::lost_in_flight));
+    }
+  }
+}
+
+TEST_CASE("T39 refresh: a provider as slow as the time-out allows gets one request, nobody fails") {
+  for (const std::int64_t takes : {3'000, 4'000, 6'000, 9'999}) {
+    Row row = live({-1});
+    Driver a{row, Rotation::family_revoked};
+    Driver b{row, Rotation::family_revoked};
+    a.begin(Task::fetch).write();
+    b.begin(Task::fetch);
+    while (b.now.value < start.value + takes) {
+      REQUIRE(b.question->kind == EffectKind::wait);
+      b.read();
+    }
+    REQUIRE(a.question->at.value > start.value + takes);
+    a.now = start.plus({takes});
+    a.ok().write();
+    CHECK(a.served(8, Source::refreshed));
+    CHECK(b.read().served(8, Source::joined));
+    CHECK(a.sends + b.sends == 1);
+  }
 }
 
 TEST_CASE("T43 refresh: not more than six requests, then a rest") {
@@ -1019,8 +1126,17 @@ TEST_CASE("T43 refresh: attempts that crashed count, and a rest is not cut short
   a.begin(Task::fetch).write();
   CHECK(a.sends == 0);
   CHECK(a.refused(Outcome::temporarily_unavailable));
-  CHECK(row.cool_down.next_attempt_at == start.plus(policy.rest));
+  CHECK(row.cool_down.next_attempt_at == row.intent.deadline.plus(policy.rest));
   CHECK(row.cool_down.sends == 0);
+
+  // A rest that nobody wrote down, and that is over, is not begun again.
+  row = in_doubt({-1});
+  row.cool_down.sends = policy.max_sends;
+  row.intent.deadline = start.plus({-policy.rest.value});
+  Driver c{row, Rotation::none};
+  c.begin(Task::fetch).write();
+  CHECK(c.sends == 1);
+  CHECK(row.cool_down.sends == 1);
 
   row = live({-1});
   Driver b{row, Rotation::none};

@@ -247,7 +247,9 @@ void World::audit_send(std::uint8_t who, bool probe) {
   const bool named = agent.flow.task == Task::rotate || agent.flow.task == Task::report_rejected;
   const Row& row = agent.row;
   const Time left = row.access_expires_at.value - clock(agent.isolate).value;
-  const bool fresh = left > 0 && left >= config_.policy.window.value && !row.rejected;
+  // The clock may have been set since it decided.
+  const Time length = left - tolerance();
+  const bool fresh = length > 0 && length >= config_.policy.window.value && !row.rejected;
   if (named && agent.stale && fresh && left > 2 * config_.policy.window.value &&
       !(agent.start.generation == Generation{row.id, row.version})) {
     violate(Invariant::bounded_calls, "a refresh for a generation that is no more", c);
@@ -291,7 +293,8 @@ void World::audit_serve(std::uint8_t who, const Effect& effect, std::uint32_t ac
   if (ahead) violate(Invariant::monotonic, "a version was served that is not stored", c);
   const bool reported = agent.start.task == Task::report_rejected && config_.traits.lag.value > 0;
   const bool named = agent.start.task == Task::rotate || agent.start.task == Task::report_rejected;
-  if (named && !reported && agent.start.generation == effect.generation) {
+  // By the token: one that was served and never stored leaves its number to another.
+  if (named && !reported && agent.named == access) {
     violate(Invariant::served_good, "the very token was served that was not good enough", c);
   }
 }
@@ -327,7 +330,8 @@ void World::audit_refusal(std::uint8_t who, const Effect& effect) {
     break;
   case Outcome::ok:
   case Outcome::temporarily_unavailable:
-    if (agent.final_check) {
+    asks_again_ = asks_again_ || agent.may_ask_again;
+    if (agent.final_check && !agent.may_ask_again) {
       violate(Invariant::liveness, "faults are over, and a caller is still put off", c);
     }
     if (config_.is_calm() && wants_token && config_.policy.poll.value > 0) {
