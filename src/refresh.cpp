@@ -542,7 +542,9 @@ private:
     }
     const Intent& last = row_.intent;
     if ((last.open ? last.epoch : last.doubt_epoch) <= flow().epoch) return Fate::store;
-    if (last.open && flow().tries < policy_.max_tries) return Fate::wait;
+    const bool may_come =
+        flow().tries < policy_.max_tries || is_in_flight(row_, now_, policy_);
+    if (last.open && may_come) return Fate::wait;
     const UnixMillis next = is_cooling() ? row_.cool_down.next_attempt_at : now_;
     const bool in_grace = rotation_now(row_, next, traits_, policy_) == Rotation::grace_new;
     return in_grace ? Fate::drop : Fate::store;
@@ -555,7 +557,10 @@ private:
     if (row_.pair_epoch == flow().epoch) return pair_stored();
     switch (fate()) {
     case Fate::store: return store_pair();
-    case Fate::wait: return wait_again();
+    case Fate::wait:
+      // No failure of the store: a pair in hand is not given up for it.
+      flow().tries = std::min(flow().tries, one_less(policy_.max_tries));
+      return wait_again();
     case Fate::drop: break;
     }
     notify(News::lost_race);
@@ -601,7 +606,6 @@ private:
       next.status = Status::reconnect_required;
       next.cause = flow().cause;
       next.ended_at = now_;
-      next.cool_down = {};
       give_back(next);
       break;
     case Settle::rest:

@@ -38,7 +38,8 @@ void World::audit_write(const Write& write, const Stored& before, const Stored& 
   if (is_login) {
     if (before.present && !is_ended(before) && !before.rotten) count_loss(c, before);
     Lineage& lineage = lineage_of(row.id);
-    if (++lineage.writes > 1) {
+    // What does not open any more may be replaced by what it was.
+    if (++lineage.writes > 1 && !before.rotten) {
       violate(Invariant::single_use_state, "one sign-in was stored twice", c);
     }
     if (lineage.connection != c) {
@@ -222,7 +223,7 @@ void World::audit_send(std::uint8_t who, bool probe) {
       if (!probe && tolerance() < margin) {
         violate(Invariant::one_spend, "a second use without a label", c);
       }
-      if (usage.silent_probes > 0) {
+      if (probe && usage.silent_probes > 0) {
         violate(Invariant::one_spend, "a second probe after one without an answer", c);
       }
       break;

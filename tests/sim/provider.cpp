@@ -89,7 +89,10 @@ Redemption Provider::replay(std::uint32_t token, Time now) {
 
 Redemption Provider::redeem(std::uint32_t token, Time now, std::uint32_t request, bool rotates) {
   Redemption out;
-  if (token == 0 || is_revoked(refreshes_[token].grant, now)) return out;
+  const Grant& its = grants_[refreshes_[token].grant];
+  if (token == 0 || its.revoked_at <= now) return out;
+  // A grant that is over can neither be used nor be harmed.
+  if (facts_.absolute > 0 && its.at + facts_.absolute <= now) return out;
   if (refreshes_[token].state == RefreshToken::State::spent) return replay(token, now);
   if (!is_live(token, now)) return out;
   const std::uint32_t grant = refreshes_[token].grant;
