@@ -208,9 +208,8 @@ private:
   /// An access token whose refresh token was lost may be good until it expires. Where a refresh
   /// kills it, only a resource server can tell.
   [[nodiscard]] bool is_usable() const noexcept {
-    const bool served =
-        row_.status == Status::live ||
-        (row_.status == Status::reconnect_required && row_.cause == Cause::lost_in_flight);
+    const bool served = row_.status == Status::live || (row_.status == Status::reconnect_required &&
+                                                        row_.cause == Cause::lost_in_flight);
     return served && !row_.rejected && !(flow().forced && is_named()) && left().value > 0;
   }
   [[nodiscard]] bool is_good() const noexcept {
@@ -542,8 +541,7 @@ private:
     }
     const Intent& last = row_.intent;
     if ((last.open ? last.epoch : last.doubt_epoch) <= flow().epoch) return Fate::store;
-    const bool may_come =
-        flow().tries < policy_.max_tries || is_in_flight(row_, now_, policy_);
+    const bool may_come = flow().tries < policy_.max_tries || is_in_flight(row_, now_, policy_);
     if (last.open && may_come) return Fate::wait;
     const UnixMillis next = is_cooling() ? row_.cool_down.next_attempt_at : now_;
     const bool in_grace = rotation_now(row_, next, traits_, policy_) == Rotation::grace_new;
@@ -1033,12 +1031,16 @@ bool has_sound_intent(const Row& row) noexcept {
          intent.doubt <= Doubt::silent && (intent.open || !intent.probe);
 }
 
+/// Why reconnecting is necessary.
+bool is_of_death(Cause cause) noexcept {
+  return cause >= Cause::refused && cause <= Cause::token_rejected;
+}
+
 bool has_sound_end(const Row& row) noexcept {
   switch (row.status) {
   case Status::absent: return false;
   case Status::live: return row.cause == Cause::none;
-  case Status::reconnect_required:
-    return row.cause >= Cause::refused && row.cause <= Cause::token_rejected;
+  case Status::reconnect_required: return is_of_death(row.cause);
   case Status::revoked:
     return row.cause >= Cause::revoked_by_provider && row.cause <= Cause::erased &&
            !row.has_refresh && !row.held && row.lease.holder == 0 && row.intent.epoch == 0;
@@ -1047,6 +1049,10 @@ bool has_sound_end(const Row& row) noexcept {
 }
 
 bool is_sound(const Flow& flow) noexcept {
+  const bool dies = flow.phase == Phase::settling && flow.settle == Settle::dead;
+  if (dies && !is_of_death(flow.cause)) return false;
+  // An alarm has no caller who could be answered.
+  if (flow.task == Task::alarm && !flow.answered) return false;
   return flow.task <= Task::erase && flow.phase <= Phase::ended && flow.settle <= Settle::keep &&
          flow.cause <= Cause::erased && flow.min_validity.value >= 0 && is_time(flow.give_up_at) &&
          is_time(flow.at) && flow.epoch < max_counter && flow.spent.version < max_counter &&

@@ -1119,6 +1119,192 @@ TEST_CASE(
   CHECK(stepped > 50'000);
 }
 
+namespace {
+
+/// Values from everywhere: the ends of every range, what lies next to them, and plain ones.
+struct Dice {
+  std::mt19937_64 random{8};
+
+  std::uint64_t pick(std::uint64_t n) { return random() % n; }
+  bool flag() { return pick(2) != 0; }
+  template <class E> E one_of(E last, bool strays) {
+    return static_cast<E>(pick(static_cast<std::uint64_t>(last) + (strays ? 2 : 1)));
+  }
+  UnixMillis time(bool strays) {
+    switch (pick(strays ? 8 : 6)) {
+    case 0: return {};
+    case 1: return never;
+    case 2: return {never.value - 1};
+    case 6: return {-1};
+    case 7: return {static_cast<std::int64_t>(random())};
+    default: return start.plus({static_cast<std::int64_t>(pick(80'000)) - 40'000});
+    }
+  }
+  Millis length() {
+    constexpr std::int64_t lengths[] = {0, 1, -1, 3'600'000, INT64_MAX, INT64_MIN};
+    return {lengths[pick(6)]};
+  }
+  std::uint64_t counter(bool strays) {
+    switch (pick(strays ? 12 : 10)) {
+    case 0: return 1;
+    case 1: return max_counter - 2;
+    case 10: return max_counter;
+    case 11: return random();
+    default: return 5 + pick(4);
+    }
+  }
+  Row row(bool strays) {
+    Row row;
+    row.id = id_of(static_cast<std::uint8_t>(strays ? pick(4) : 1 + pick(3)));
+    row.version = counter(strays);
+    row.epoch = counter(strays);
+    row.pair_epoch = pick(8);
+    for (UnixMillis* at : {&row.login_at, &row.obtained_at, &row.access_expires_at,
+                           &row.refresh_expires_at, &row.absolute_expires_at, &row.ended_at,
+                           &row.lease.deadline, &row.cool_down.next_attempt_at}) {
+      *at = time(strays && pick(8) == 0);
+    }
+    if (flag()) row.lease = {5 + pick(2), pick(8), row.lease.deadline};
+    if (flag()) {
+      row.intent = {pick(8),
+                    pick(8),
+                    flag() ? row.version : pick(8),
+                    time(false),
+                    time(false),
+                    static_cast<std::uint8_t>(pick(3)),
+                    one_of(Doubt::silent, strays),
+                    flag(),
+                    flag()};
+    }
+    row.cool_down.failures = static_cast<std::uint8_t>(random());
+    row.cool_down.sends = static_cast<std::uint8_t>(flag() ? pick(8) : random());
+    row.status = one_of(Status::revoked, strays);
+    row.cause = one_of(Cause::erased, strays);
+    row.has_refresh = flag();
+    row.rejected = flag();
+    row.held = pick(4) == 0;
+    return pick(64) == 0 ? Row{} : row;
+  }
+  Tokens tokens() { return {length(), length(), flag(), flag(), flag()}; }
+  Generation generation() { return {id_of(static_cast<std::uint8_t>(pick(4))), counter(false)}; }
+  Flow flow() {
+    Flow flow;
+    flow.task = one_of(Task::erase, false);
+    flow.phase = one_of(Phase::ended, false);
+    flow.settle = one_of(Settle::keep, false);
+    flow.cause = one_of(Cause::erased, false);
+    flow.tries = static_cast<std::uint8_t>(random());
+    flow.answered = flag();
+    flow.forced = flag();
+    flow.attempted = flag();
+    flow.waited = flag();
+    flow.min_validity = {flag() ? 0 : std::max<std::int64_t>(length().value, 0)};
+    flow.give_up_at = time(false);
+    flow.at = time(false);
+    flow.holder = 5 + pick(2);
+    flow.epoch = pick(8);
+    flow.named = generation();
+    flow.spent = generation();
+    flow.reply = {static_cast<ReplyClass>(1 + pick(6)), one_of(Doubt::silent, false), length(),
+                  tokens()};
+    flow.receipt = {flag(), flag(), one_of(Reason::corrupt, false)};
+    if (flow.phase == Phase::begin) return {};
+    // What cannot be kept is no flow.
+    std::array<std::uint8_t, flow_size> bytes{};
+    encode(flow, bytes);
+    return decode_flow(bytes) ? flow : this->flow();
+  }
+  Event event() {
+    Event event;
+    event.kind = one_of(EventKind::revocation, true);
+    event.seen = pick(8) == 0 ? one_of(Seen::nothing, true) : Seen::row;
+    event.task = one_of(Task::erase, true);
+    event.entropy = flag() ? random() : 5;
+    event.min_validity = length();
+    event.generation = generation();
+    event.cause = one_of(Cause::erased, false);
+    event.at = time(false);
+    event.reply = {one_of(ReplyClass::not_understood, true), one_of(Doubt::silent, false), length(),
+                   tokens()};
+    event.revoked = one_of(Revoked::unsupported, true);
+    return event;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("refresh: a row reads back if and only if it is sound") {
+  Dice dice;
+  unsigned sound = 0;
+  constexpr unsigned rows = 200'000;
+  std::array<std::uint8_t, row_size> bytes{};
+  for (unsigned i = 0; i < rows; ++i) {
+    const Row row = dice.row(i % 2 == 0);
+    encode(row, bytes);
+    const auto read = decode(bytes);
+    if (static_cast<bool>(read) != is_sound(row)) FAIL("read is not what sound is");
+    if (!read) continue;
+    ++sound;
+    if (!(*read == row)) FAIL("another row was read");
+  }
+  CHECK(sound > rows / 100);
+  CHECK(sound < rows / 2);
+}
+
+TEST_CASE("refresh: whatever is given, nothing traps and nothing expired or revoked is served") {
+  Dice dice;
+  unsigned served = 0;
+  unsigned written = 0;
+  std::array<std::uint8_t, flow_size> bytes{};
+  for (unsigned i = 0; i < 400'000; ++i) {
+    const Event event = dice.event();
+    Flow flow = dice.flow();
+    // A driver that did not read has the row that it wrote, or was given; it has tokens.
+    const bool reads = event.kind == EventKind::begin || event.kind == EventKind::lost ||
+                       event.kind == EventKind::row_read;
+    Row row = dice.row(reads && dice.pick(8) == 0);
+    if (reads && event.seen != Seen::row) row = {};
+    const bool has_tokens = row.status == Status::live || row.status == Status::reconnect_required;
+    const bool known = has_tokens && is_sound(row);
+    if (!reads && !known) row = live({static_cast<std::int64_t>(dice.pick(9'000)) - 4'500});
+    // Epochs only rise.
+    flow.epoch = std::min(flow.epoch, row.epoch);
+    const UnixMillis now = dice.time(false);
+    Traits traits = traits_of(rotations[dice.pick(5)]);
+    traits.old_access_dies = dice.flag();
+    traits.revocation_needs_live = dice.flag();
+    traits.revocation = dice.one_of(Revocation::grant, false);
+    // No row comes near the end of its counters.
+    const bool counts = row.epoch < max_counter - 2 && row.version < max_counter - 2;
+    const Step turn = step(row, flow, event, now, traits, policy);
+    for (const Effect& effect : turn.effects) {
+      if (effect.kind == EffectKind::persist) {
+        ++written;
+        if (counts && is_sound(row) && !is_sound(turn.row)) {
+          FAIL("a row that is not sound is to be written");
+        }
+      }
+      if (effect.kind != EffectKind::serve) continue;
+      ++served;
+      if (effect.at.value <= now.value) FAIL("an expired token is served");
+      if (effect.token == Which::fresh) continue;
+      const bool given_up = row.status == Status::reconnect_required;
+      const bool may =
+          row.status == Status::live || (given_up && row.cause == Cause::lost_in_flight);
+      if (!may || row.rejected || !is_sound(row)) FAIL("a token is served that has ended");
+    }
+    // Flows that begin soundly stay so.
+    encode(turn.flow, bytes);
+    if (counts && event.task <= Task::erase && event.kind <= EventKind::revocation &&
+        event.reply.kind >= ReplyClass::ok && event.reply.kind <= ReplyClass::not_understood &&
+        !decode_flow(bytes)) {
+      FAIL("a flow that cannot be kept");
+    }
+  }
+  CHECK(served > 1'000);
+  CHECK(written > 10'000);
+}
+
 TEST_CASE("T43 refresh: attempts that crashed count, and a rest is not cut short") {
   Row row = in_doubt({-1});
   row.cool_down.sends = policy.max_sends;

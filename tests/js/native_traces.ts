@@ -9,7 +9,9 @@ const module = new URL('../../build/wasi/tests/sim/latchkey-sim.wasm', import.me
 export const seeds = 10_000
 
 export function readTraces(): Traces[] {
-  const lines = execFileSync(program.pathname, ['--hashes', `${seeds}`], { encoding: 'utf8' }).trim().split('\n')
+  const lines = execFileSync(program.pathname, ['--hashes', `${seeds}`], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
   return lines.map((line) => {
     const [from, count, hash] = line.split(' ')
     return { from: Number(from), count: Number(count), hash: hash! }

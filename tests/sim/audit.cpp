@@ -390,11 +390,10 @@ void World::count_loss(std::uint8_t c, const Stored& stored) {
   lineage.counted = true;
   ++counts_[Count::lost];
   if (named) ++counts_[Count::lost_labelled];
-  // Two flights at once, where clocks disagree by more than a lease allows: either answer may be
-  // the last.
-  const Time margin = config_.policy.lease.value - config_.policy.time_out.value;
-  const bool crossed = request.fate == Fate::superseded && tolerance() >= margin &&
-                       config_.facts.rotation == Rotation::grace_new;
+  // Of two successors only one is good, and nobody knows which: one gives way to another attempt
+  // within the grace, and that fails until the grace is over.
+  const bool crossed =
+      request.fate == Fate::superseded && config_.facts.rotation == Rotation::grace_new;
   const bool late = crossed || grant.killed || it.state != RefreshToken::State::spent ||
                     !is_of_this_version(token);
   if (late) {

@@ -1,5 +1,5 @@
-// The heap of the module: running out of it traps. The one of libc++ would write a message, and import what it
-// writes with.
+// The heap of the module: running out of it traps. The one of libc++ would write a message, and
+// import what it writes with.
 #include <cstdlib>
 #include <new>
 
