@@ -1,8 +1,9 @@
 #include "latchkey/refresh.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstring>
-#include <initializer_list>
 
 namespace latchkey::refresh {
 namespace {
@@ -895,114 +896,72 @@ constexpr std::uint8_t format = 1;
 /// Another than that of a row, so that neither is read as the other.
 constexpr std::uint8_t flow_format = 0xf1;
 
-/// One description of the layout for both directions: `Put` and `Get` have the same calls.
-template <class Codec, class R> void lay_out(Codec& codec, R& row) noexcept {
-  codec.one(row.status);
-  codec.one(row.cause);
-  codec.one(row.intent.doubt);
-  codec.one(row.intent.probes);
-  codec.one(row.cool_down.failures);
-  codec.one(row.cool_down.sends);
-  codec.flags({&row.has_refresh, &row.rejected, &row.held, &row.intent.open, &row.intent.probe});
-  for (auto& byte : row.id.bytes) codec.one(byte);
-  codec.eight(row.version);
-  codec.eight(row.epoch);
-  codec.eight(row.pair_epoch);
-  codec.eight(row.login_at.value);
-  codec.eight(row.obtained_at.value);
-  codec.eight(row.access_expires_at.value);
-  codec.eight(row.refresh_expires_at.value);
-  codec.eight(row.absolute_expires_at.value);
-  codec.eight(row.ended_at.value);
-  codec.eight(row.lease.holder);
-  codec.eight(row.lease.epoch);
-  codec.eight(row.lease.deadline.value);
-  codec.eight(row.intent.epoch);
-  codec.eight(row.intent.doubt_epoch);
-  codec.eight(row.intent.version_spent);
-  codec.eight(row.intent.first_at.value);
-  codec.eight(row.intent.deadline.value);
-  codec.eight(row.cool_down.next_attempt_at.value);
-}
+/// Bytes that lie together in an object, and stand like that in its encoding; 0: one bool.
+struct Piece {
+  std::uint8_t at;
+  std::uint8_t size;
+};
+using Pieces = std::span<const Piece>;
 
-template <class Codec, class G> void lay_out_generation(Codec& codec, G& generation) noexcept {
-  for (auto& byte : generation.id.bytes) codec.one(byte);
-  codec.eight(generation.version);
-}
-
-template <class Codec, class F> void lay_out_flow(Codec& codec, F& flow) noexcept {
-  codec.one(flow.task);
-  codec.one(flow.phase);
-  codec.one(flow.settle);
-  codec.one(flow.cause);
-  codec.one(flow.tries);
-  codec.flags({&flow.answered, &flow.forced, &flow.attempted, &flow.waited});
-  codec.eight(flow.min_validity.value);
-  codec.eight(flow.give_up_at.value);
-  codec.eight(flow.at.value);
-  codec.eight(flow.holder);
-  codec.eight(flow.epoch);
-  lay_out_generation(codec, flow.named);
-  lay_out_generation(codec, flow.spent);
-  codec.one(flow.reply.kind);
-  codec.one(flow.reply.doubt);
-  codec.eight(flow.reply.retry_after.value);
-  codec.eight(flow.reply.tokens.lifetime.value);
-  codec.eight(flow.reply.tokens.refresh_lifetime.value);
-  codec.flags({&flow.reply.tokens.has_refresh, &flow.reply.tokens.refresh_same,
-               &flow.reply.tokens.has_scope, &flow.receipt.revoked, &flow.receipt.deleted});
-  codec.one(flow.receipt.reason);
-}
-
-class Put {
-public:
-  explicit Put(MutBytes out) noexcept : out_{out} {}
-  template <class T> void one(const T& value) noexcept {
-    out_.put(static_cast<std::uint8_t>(value));
-  }
-  template <class T> void eight(const T& value) noexcept {
-    for (unsigned bit = 0; bit < 64; bit += 8) {
-      out_.put(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> bit));
-    }
-  }
-  void flags(std::initializer_list<const bool*> flags) noexcept {
-    unsigned bits = 0;
-    unsigned bit = 1;
-    for (const bool* flag : flags) {
-      if (*flag) bits |= bit;
-      bit <<= 1;
-    }
-    one(bits);
-  }
-
-private:
-  Writer out_;
+constexpr Piece row_pieces[] = {
+    {offsetof(Row, id), 16 + 9 * 8},
+    {offsetof(Row, lease), 3 * 8},
+    {offsetof(Row, intent), 5 * 8},
+    {offsetof(Row, intent.probes), 2},
+    {offsetof(Row, intent.open), 0},
+    {offsetof(Row, intent.probe), 0},
+    {offsetof(Row, cool_down), 8 + 2},
+    {offsetof(Row, status), 2},
+    {offsetof(Row, has_refresh), 0},
+    {offsetof(Row, rejected), 0},
+    {offsetof(Row, held), 0},
+};
+constexpr Piece flow_pieces[] = {
+    {offsetof(Flow, task), 5},
+    {offsetof(Flow, answered), 0},
+    {offsetof(Flow, forced), 0},
+    {offsetof(Flow, attempted), 0},
+    {offsetof(Flow, waited), 0},
+    {offsetof(Flow, min_validity), 5 * 8 + 2 * (16 + 8)},
+    {offsetof(Flow, reply), 2},
+    {offsetof(Flow, reply.retry_after), 3 * 8},
+    {offsetof(Flow, reply.tokens.has_refresh), 0},
+    {offsetof(Flow, reply.tokens.refresh_same), 0},
+    {offsetof(Flow, reply.tokens.has_scope), 0},
+    {offsetof(Flow, receipt.revoked), 0},
+    {offsetof(Flow, receipt.deleted), 0},
+    {offsetof(Flow, receipt.reason), 1},
 };
 
-class Get {
-public:
-  explicit Get(Bytes in) noexcept : in_{in} {}
-  template <class T> void one(T& value) noexcept { value = static_cast<T>(in_[at_++]); }
-  template <class T> void eight(T& value) noexcept {
-    std::uint64_t bits = 0;
-    for (unsigned bit = 0; bit < 64; bit += 8) bits |= std::uint64_t{in_[at_++]} << bit;
-    value = static_cast<T>(bits);
-  }
-  void flags(std::initializer_list<bool*> flags) noexcept {
-    unsigned bits = in_[at_++];
-    for (bool* flag : flags) {
-      *flag = (bits & 1) != 0;
-      bits >>= 1;
-    }
-    good_ = good_ && bits == 0;
-  }
-  [[nodiscard]] bool good() const noexcept { return good_; }
+/// Of an encoding: the format number and the pieces.
+constexpr std::size_t size_of(Pieces pieces) noexcept {
+  std::size_t size = 1;
+  for (const Piece piece : pieces) size += piece.size == 0 ? 1U : piece.size;
+  return size;
+}
+// A new member is either in a piece or changes one of these.
+static_assert(size_of(row_pieces) == row_size && sizeof(Row) == 184);
+static_assert(size_of(flow_pieces) == flow_size && sizeof(Flow) == 152);
+static_assert(std::endian::native == std::endian::little);
 
-private:
-  Bytes in_;
-  std::size_t at_{0};
-  bool good_{true};
-};
+void write(const void* object, Pieces pieces, std::uint8_t* out) noexcept {
+  for (const Piece piece : pieces) {
+    const std::size_t size = piece.size == 0 ? 1U : piece.size;
+    std::memcpy(out, static_cast<const std::uint8_t*>(object) + piece.at, size);
+    out += size;
+  }
+}
+
+/// @return false for a bool that is neither.
+bool read(void* object, Pieces pieces, const std::uint8_t* in) noexcept {
+  for (const Piece piece : pieces) {
+    const std::size_t size = piece.size == 0 ? 1U : piece.size;
+    if (piece.size == 0 && *in > 1) return false;
+    std::memcpy(static_cast<std::uint8_t*>(object) + piece.at, in, size);
+    in += size;
+  }
+  return true;
+}
 
 bool is_time(UnixMillis at) noexcept { return at.value >= 0 && at.value <= UnixMillis::max; }
 
@@ -1108,31 +1067,25 @@ bool is_sound(const Row& row) noexcept {
 
 void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept {
   out[0] = format;
-  Put put{out.subspan<1>()};
-  lay_out(put, row);
+  write(&row, row_pieces, out.data() + 1);
 }
 
 Result<Row> decode(Bytes bytes) noexcept {
   if (bytes.size() != row_size || bytes[0] != format) return Errc::corrupt;
   Row row;
-  Get get{bytes.subspan(1)};
-  lay_out(get, row);
-  if (!get.good() || !is_sound(row)) return Errc::corrupt;
+  if (!read(&row, row_pieces, bytes.data() + 1) || !is_sound(row)) return Errc::corrupt;
   return row;
 }
 
 void encode(const Flow& flow, std::span<std::uint8_t, flow_size> out) noexcept {
   out[0] = flow_format;
-  Put put{out.subspan<1>()};
-  lay_out_flow(put, flow);
+  write(&flow, flow_pieces, out.data() + 1);
 }
 
 Result<Flow> decode_flow(Bytes bytes) noexcept {
   if (bytes.size() != flow_size || bytes[0] != flow_format) return Errc::corrupt;
   Flow flow;
-  Get get{bytes.subspan(1)};
-  lay_out_flow(get, flow);
-  if (!get.good() || !is_sound(flow)) return Errc::corrupt;
+  if (!read(&flow, flow_pieces, bytes.data() + 1) || !is_sound(flow)) return Errc::corrupt;
   if (flow.phase != Phase::begin) return flow;
   std::uint8_t unbegun[flow_size];
   encode(Flow{}, unbegun);

@@ -215,7 +215,7 @@ struct Row {
 /// True for a row that `step` could have written, and for `Row{}`.
 [[nodiscard]] bool is_sound(const Row& row) noexcept;
 
-inline constexpr std::size_t row_size = 168;
+inline constexpr std::size_t row_size = 172;
 
 /// Writes a row as bytes: little-endian, in the order of its members, a format number in front.
 void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept;
@@ -384,7 +384,7 @@ struct Flow {
   Receipt receipt{};
 };
 
-inline constexpr std::size_t flow_size = 123;
+inline constexpr std::size_t flow_size = 130;
 
 /// Writes a flow as bytes, for a driver that keeps it between two steps: little-endian, in the
 /// order of its members, a format number in front.

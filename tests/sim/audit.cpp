@@ -15,12 +15,13 @@ void World::audit_write(const Write& write, const Stored& before, const Stored& 
   const Row& old = before.row;
   const Row& row = after.row;
 
-  std::array<std::uint8_t, row_size> bytes{};
+  std::array<std::uint8_t, (row_size + 7) / 8 * 8> words{};
+  const std::span<std::uint8_t, row_size> bytes{words.data(), row_size};
   encode(row, bytes);
   std::uint64_t hash = 0;
-  for (std::size_t i = 0; i < row_size; i += 8) {
+  for (std::size_t i = 0; i < words.size(); i += 8) {
     std::uint64_t word = 0;
-    for (std::size_t j = 0; j < 8; ++j) word |= std::uint64_t{bytes[i + j]} << (8 * j);
+    for (std::size_t j = 0; j < 8; ++j) word |= std::uint64_t{words[i + j]} << (8 * j);
     hash = mix(hash ^ word);
   }
   note(What::row, write.who, c, 0, hash >> 32, hash & 0xffff'ffff);
