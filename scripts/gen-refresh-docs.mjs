@@ -115,7 +115,10 @@ function tables({ seeds, scenarios, bugs, baselines, explorer: explored }) {
       'states explored exhaustively',
       `${number(explored.states)} (${number(explored.moves)} moves), every graph closed`,
     ],
-    ['mistakes planted in the explorer', `${explored.plants} of 15 found, each by the invariant that names it`],
+    [
+      'mistakes planted in the explorer',
+      `${explored.plants} of 15 found, each by the invariant that names it`,
+    ],
     [
       'historical bugs planted in the simulator',
       `${bugs.filter(({ worst }) => worst <= 10_000).length} of ${bugs.length} found; seeds until then: median ${median(bugs.map((bug) => bug.median))}, worst ${number(Math.max(...bugs.map((bug) => bug.worst)))}`,
@@ -139,24 +142,44 @@ function tables({ seeds, scenarios, bugs, baselines, explorer: explored }) {
       row(
         title,
         name,
-        ...[c.sends, c.replays, c.grants_killed, c.lost, c.lost - c.lost_labelled].map((n) => share(n, needed)),
+        ...[c.sends, c.replays, c.grants_killed, c.lost, c.lost - c.lost_labelled].map((n) =>
+          share(n, needed),
+        ),
         share(c.failed, c.callers),
       ),
     )
   })
   return {
-    results: table(['what', 'measured'], summary.map((cells) => row(...cells))),
+    results: table(
+      ['what', 'measured'],
+      summary.map((cells) => row(...cells)),
+    ),
     losses: table(
       ['credentials lost', 'in these worlds'],
       [
         ...losses.map(([what, n]) => row(what, number(n))),
         row('all, of so many pairs fetched', `${number(counts.lost)} of ${number(counts.redeemed)}`),
-        row('given up although the provider still took the token; nobody could know', number(counts.given_up)),
-        row('noticed later than 60 s (of those noticed)', `${number(counts.surfaced_late)} of ${number(counts.surfaced)}`),
+        row(
+          'given up although the provider still took the token; nobody could know',
+          number(counts.given_up),
+        ),
+        row(
+          'noticed later than 60 s (of those noticed)',
+          `${number(counts.surfaced_late)} of ${number(counts.surfaced)}`,
+        ),
       ],
     ),
     baselines: table(
-      ['world', 'protocol', 'requests', 'replays', 'grants killed', 'lost', 'of these not named', 'callers failed'],
+      [
+        'world',
+        'protocol',
+        'requests',
+        'replays',
+        'grants killed',
+        'lost',
+        'of these not named',
+        'callers failed',
+      ],
       baselineRows,
     ),
     faults: table(

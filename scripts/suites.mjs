@@ -96,6 +96,7 @@ export const suites = [
         '--scenarios',
       ),
       check('historical bugs are found', 'build/clang/tests/sim/latchkey_sim', '--bugs'),
+      check('docs/refresh-protocol.md is fresh', 'node', 'scripts/gen-refresh-docs.mjs', '--check'),
     ],
   },
   { name: 'sim-node', steps: [...simulators, nodeTest('Node', 'tests/js/traces.node.test.ts')] },

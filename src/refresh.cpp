@@ -29,6 +29,7 @@ Millis doubled(Millis first, unsigned times, Millis limit) noexcept {
 std::uint8_t one_more(std::uint8_t n) noexcept {
   return n == 0xff ? n : static_cast<std::uint8_t>(n + 1);
 }
+std::uint8_t half(std::uint8_t n) noexcept { return static_cast<std::uint8_t>(n / 2); }
 std::uint8_t one_less(std::uint8_t n) noexcept {
   return n == 0 ? n : static_cast<std::uint8_t>(n - 1);
 }
@@ -165,11 +166,12 @@ private:
 
   [[nodiscard]] Generation generation() const noexcept { return generation_of(row_); }
   [[nodiscard]] Doubt doubt() const noexcept { return doubt_of(row_, now_, policy_); }
+  [[nodiscard]] bool is_in_flight() const noexcept {
+    return refresh::is_in_flight(row_, now_, policy_);
+  }
   [[nodiscard]] bool is_leased() const noexcept { return refresh::is_leased(row_, now_, policy_); }
   /// Nobody else may use the refresh token now.
-  [[nodiscard]] bool is_busy() const noexcept {
-    return is_leased() || is_in_flight(row_, now_, policy_);
-  }
+  [[nodiscard]] bool is_busy() const noexcept { return is_leased() || is_in_flight(); }
   [[nodiscard]] UnixMillis busy_until() const noexcept {
     return is_leased() ? row_.lease.deadline : row_.intent.deadline.plus(margin_of(policy_));
   }
@@ -542,8 +544,7 @@ private:
     }
     const Intent& last = row_.intent;
     if ((last.open ? last.epoch : last.doubt_epoch) <= flow().epoch) return Fate::store;
-    const bool may_come = flow().tries < policy_.max_tries || is_in_flight(row_, now_, policy_);
-    if (last.open && may_come) return Fate::wait;
+    if (last.open && (flow().tries < policy_.max_tries || is_in_flight())) return Fate::wait;
     const UnixMillis next = is_cooling() ? row_.cool_down.next_attempt_at : now_;
     const bool in_grace = rotation_now(row_, next, traits_, policy_) == Rotation::grace_new;
     return in_grace ? Fate::drop : Fate::store;
@@ -557,8 +558,8 @@ private:
     switch (fate()) {
     case Fate::store: return store_pair();
     case Fate::wait:
-      // No failure of the store: a pair in hand is not given up for it.
-      flow().tries = std::min(flow().tries, one_less(policy_.max_tries));
+      // The store is there: what it failed before does not count.
+      if (is_in_flight()) flow().tries = std::min(flow().tries, half(policy_.max_tries));
       return wait_again();
     case Fate::drop: break;
     }
@@ -832,7 +833,7 @@ private:
 
   [[nodiscard]] bool may_refresh() const noexcept {
     return row_.status == Status::live && row_.has_refresh && !is_usable() && !flow().attempted &&
-           !is_cooling() && (!is_leased() || is_mine()) && !is_in_flight(row_, now_, policy_);
+           !is_cooling() && (!is_leased() || is_mine()) && !is_in_flight();
   }
 
   void hold() noexcept {
@@ -904,16 +905,11 @@ struct Piece {
 using Pieces = std::span<const Piece>;
 
 constexpr Piece row_pieces[] = {
-    {offsetof(Row, id), 16 + 9 * 8},
-    {offsetof(Row, lease), 3 * 8},
-    {offsetof(Row, intent), 5 * 8},
-    {offsetof(Row, intent.probes), 2},
-    {offsetof(Row, intent.open), 0},
-    {offsetof(Row, intent.probe), 0},
-    {offsetof(Row, cool_down), 8 + 2},
-    {offsetof(Row, status), 2},
-    {offsetof(Row, has_refresh), 0},
-    {offsetof(Row, rejected), 0},
+    {offsetof(Row, id), 16 + 9 * 8},   {offsetof(Row, lease), 3 * 8},
+    {offsetof(Row, intent), 5 * 8},    {offsetof(Row, intent.probes), 2},
+    {offsetof(Row, intent.open), 0},   {offsetof(Row, intent.probe), 0},
+    {offsetof(Row, cool_down), 8 + 2}, {offsetof(Row, status), 2},
+    {offsetof(Row, has_refresh), 0},   {offsetof(Row, rejected), 0},
     {offsetof(Row, held), 0},
 };
 constexpr Piece flow_pieces[] = {

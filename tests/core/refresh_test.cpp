@@ -864,6 +864,8 @@ TEST_CASE("refresh: what was given up for lost comes back when its owner knows b
   c.write().write();
   CHECK(row.status == Status::live);
   CHECK(row.intent == Intent{});
+  // Given up in between, its attempts are not forgotten.
+  CHECK(row.cool_down.sends == 1);
 }
 
 TEST_CASE("refresh: of two successors the later attempt's is kept") {
@@ -888,6 +890,52 @@ TEST_CASE("refresh: of two successors the later attempt's is kept") {
     CHECK(row.version == 8);
     CHECK(a.answer->generation.version == 8);
   }
+}
+
+TEST_CASE("refresh: a later answer without a refresh token does not replace a pair") {
+  Row row = live({-1});
+  Driver a{row, Rotation::grace_new};
+  a.begin(Task::fetch).write().ok();
+  Driver b{row, Rotation::grace_new};
+  b.now = start.plus(policy.lease);
+  b.begin(Task::fetch).write().reply(ReplyClass::ok, Doubt::none, {.lifetime = seconds(3600)});
+  row.intent = {};  // as if nobody knew of the later one
+  a.write().write();
+  REQUIRE(row.version == 8);
+  const Row stored = row;
+  b.write();
+  CHECK(row == stored);
+  CHECK(b.told(News::lost_race));
+  CHECK(b.served(8, Source::joined));
+}
+
+TEST_CASE("refresh: a pair in hand outlives a store that is away and the attempt after it") {
+  Row row = live({-1});
+  Driver a{row, Rotation::grace_new};
+  a.begin(Task::fetch).write().ok().store(EventKind::store_unknown);
+  for (unsigned i = 1; i < policy.max_tries; ++i) a.read(Seen::nothing);
+  // Meanwhile its lease has ended, and somebody tries again.
+  Driver b{row, Rotation::grace_new};
+  b.now = start.plus(policy.lease);
+  b.begin(Task::fetch).write();
+  REQUIRE(b.sends == 1);
+  a.now = b.now;
+  for (unsigned i = 0; i < 3; ++i) {
+    a.read();
+    REQUIRE(a.question);
+    CHECK(a.question->kind == EffectKind::wait);
+    if (a.now.value >= row.intent.deadline.value) break;
+  }
+  // The store is away once more: that alone does not make it give up.
+  a.read(Seen::nothing);
+  REQUIRE(a.question);
+  // The other attempt fails, and the next one comes after the grace: the pair is stored.
+  b.reply(ReplyClass::rate_limited).write();
+  row.cool_down.next_attempt_at = start.plus(seconds(90));
+  ++row.epoch;
+  a.read().write();
+  CHECK(row.version == 8);
+  CHECK(row.status == Status::live);
 }
 
 TEST_CASE("refresh: an alarm settles what is in doubt and has no caller") {
