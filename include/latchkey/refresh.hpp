@@ -235,8 +235,8 @@ void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept;
 ///     transient       none, answered,        not sent (none), 5xx (answered; none where the
 ///                     silent                 profile knows it), reset or time-out (silent)
 ///     rate_limited    none                   429, 403 with rate headers, 503 with Retry-After
-///     operator_error  none                   the client is misconfigured, the grant is not to
-///     blame not_understood  answered               anything else; kept, sealed, as it came
+///     operator_error  none                   the client is misconfigured, not the grant
+///     not_understood  answered               anything else; kept, sealed, as it came
 enum class ReplyClass : std::uint8_t {
   ok = 1,
   terminal = 2,
@@ -482,7 +482,7 @@ struct Effect {
   Blobs blobs{Blobs::keep};
   News news{News::refreshed};
   bool probe{false};  ///< to be labelled: sent although the one before may have arrived
-  bool persist_failed{false};  ///< the served token is not stored yet
+  bool persist_failed{false};  ///< not stored yet; if it never is, another gets its generation
   bool keep_scopes{true};  ///< with `pair` and `access`
   UnixMillis at{0};
   Generation generation{};

@@ -1061,6 +1061,13 @@ TEST_CASE("refresh: a row reads back, and no other bytes do") {
     CHECK(again == flipped);
   }
   CHECK(accepted < row_size * 8);
+  // A bool is 0 or 1.
+  for (const std::size_t at : {155U, 156U, 169U, 170U, 171U}) {
+    auto odd = bytes;
+    CHECK(odd[at] <= 1);
+    odd[at] = 2;
+    CHECK(name(decode(odd)) == "corrupt");
+  }
 }
 
 TEST_CASE("refresh: a flow reads back, and no other bytes do") {
@@ -1090,6 +1097,12 @@ TEST_CASE("refresh: a flow reads back, and no other bytes do") {
     if (!read) continue;
     encode(*read, again);
     CHECK(again == flipped);
+  }
+  for (const std::size_t at : {6U, 7U, 8U, 9U, 124U, 125U, 126U, 127U, 128U}) {
+    auto odd = bytes;
+    CHECK(odd[at] <= 1);
+    odd[at] = 2;
+    CHECK(name(decode_flow(odd)) == "corrupt");
   }
   // One that has not begun is `Flow{}`: nothing may be put under a caller who begins.
   encode(Flow{}, bytes);

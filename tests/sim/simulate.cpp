@@ -157,8 +157,9 @@ void run_seeds(Session& session, Seed from, Seed count) {
   }
 
   const auto steps = static_cast<double>(sum[Count::steps]);
-  std::printf("%" PRIu64 " seeds in %.1f s of a core, hash %016" PRIx64 ": %" PRIu64 " violations\n", count,
-              took, hash, bad);
+  std::printf("%" PRIu64 " seeds in %.1f s of a core, hash %016" PRIx64 ": %" PRIu64
+              " violations\n",
+              count, took, hash, bad);
   std::printf("  %.2f million steps, %.2f million events, %.2f million steps a second\n",
               steps / 1e6, static_cast<double>(sum[Count::events]) / 1e6, steps / 1e6 / took);
   for (std::size_t i = 2; i < count_count; ++i) {
