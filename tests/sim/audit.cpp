@@ -383,10 +383,10 @@ void World::count_loss(std::uint8_t c, const Stored& stored) {
   if (token == 0 || (it.expires_at <= now_ && it.state == RefreshToken::State::live)) return;
   if (grant.revoked_at <= now_ && !grant.killed) return;
 
-  const Request& request = requests_[it.spent_by];
+  const Request& request = requests_[it.replaced_by];
   // Its answer may still come, or be stored.
   const Agent& agent = agents_[request.who];
-  const bool goes_on = agent.used && agent.request == it.spent_by;
+  const bool goes_on = agent.used && agent.request == it.replaced_by;
   if (it.state == RefreshToken::State::spent && request.fate == Fate::open && goes_on) return;
   lineage.counted = true;
   ++counts_[Count::lost];

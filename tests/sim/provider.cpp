@@ -78,7 +78,7 @@ Redemption Provider::replay(std::uint32_t token, Time now, std::uint32_t request
     out.rotated = true;
     out.pair = mint(spent.grant, now);
     refreshes_[token].successor = out.pair.refresh;
-    refreshes_[token].spent_by = request;
+    refreshes_[token].replaced_by = request;
     return out;
   }
   const bool graced =
@@ -112,6 +112,7 @@ Redemption Provider::redeem(std::uint32_t token, Time now, std::uint32_t request
   spent.state = RefreshToken::State::spent;
   spent.spent_at = now;
   spent.spent_by = request;
+  spent.replaced_by = request;
   spent.successor = out.pair.refresh;
   return out;
 }

@@ -63,7 +63,8 @@ struct RefreshToken {
   Time expires_at{forever};
   std::uint32_t access{0};  ///< minted beside it
   std::uint32_t successor{0};
-  std::uint32_t spent_by{0};  ///< the request whose successor counts
+  std::uint32_t spent_by{0};  ///< the request that was first
+  std::uint32_t replaced_by{0};  ///< the request whose successor counts
 };
 
 struct Redemption {
