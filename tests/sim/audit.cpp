@@ -295,8 +295,9 @@ void World::audit_serve(std::uint8_t who, const Effect& effect, std::uint32_t ac
   if (ahead) violate(Invariant::monotonic, "a version was served that is not stored", c);
   const bool reported = agent.start.task == Task::report_rejected && config_.traits.lag.value > 0;
   const bool named = agent.start.task == Task::rotate || agent.start.task == Task::report_rejected;
-  // By the token: one that was served and never stored leaves its number to another.
-  if (named && !reported && agent.named == access) {
+  // A token that is served before it is stored may leave its number to another, or get another.
+  const bool same = agent.start.generation == effect.generation && agent.named == access;
+  if (named && !reported && same) {
     violate(Invariant::served_good, "the very token was served that was not good enough", c);
   }
 }
