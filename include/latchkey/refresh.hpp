@@ -215,7 +215,7 @@ struct Row {
 /// True for a row that `step` could have written, and for `Row{}`.
 [[nodiscard]] bool is_sound(const Row& row) noexcept;
 
-inline constexpr std::size_t row_size = 168;
+inline constexpr std::size_t row_size = 172;
 
 /// Writes a row as bytes: little-endian, in the order of its members, a format number in front.
 void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept;
@@ -235,8 +235,8 @@ void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept;
 ///     transient       none, answered,        not sent (none), 5xx (answered; none where the
 ///                     silent                 profile knows it), reset or time-out (silent)
 ///     rate_limited    none                   429, 403 with rate headers, 503 with Retry-After
-///     operator_error  none                   the client is misconfigured, the grant is not to
-///     blame not_understood  answered               anything else; kept, sealed, as it came
+///     operator_error  none                   the client is misconfigured, not the grant
+///     not_understood  answered               anything else; kept, sealed, as it came
 enum class ReplyClass : std::uint8_t {
   ok = 1,
   terminal = 2,
@@ -384,7 +384,7 @@ struct Flow {
   Receipt receipt{};
 };
 
-inline constexpr std::size_t flow_size = 123;
+inline constexpr std::size_t flow_size = 130;
 
 /// Writes a flow as bytes, for a driver that keeps it between two steps: little-endian, in the
 /// order of its members, a format number in front.
@@ -482,7 +482,7 @@ struct Effect {
   Blobs blobs{Blobs::keep};
   News news{News::refreshed};
   bool probe{false};  ///< to be labelled: sent although the one before may have arrived
-  bool persist_failed{false};  ///< the served token is not stored yet
+  bool persist_failed{false};  ///< not stored yet; if it never is, another gets its generation
   bool keep_scopes{true};  ///< with `pair` and `access`
   UnixMillis at{0};
   Generation generation{};
