@@ -183,7 +183,7 @@ describe('step', () => {
         epoch: 1,
       },
     ])
-    assert.equal(made.row!.length, 168)
+    assert.equal(made.row!.length, 172)
     const done = step(made.row, made.flow, { kind: 'stored' }, at(0))
     assert.deepEqual(done.effects, [
       { kind: 'done', receipt: { revoked: false, deleted: false, reason: 'none' } },
@@ -353,7 +353,7 @@ describe('step', () => {
         const text = Buffer.from(bytes).toString('base64url')
         const { row } = step(null, null, { ...login, id: text } as RefreshEvent, at(0))
         assert.equal(say(row!, now).id, text)
-        assert.deepEqual(Buffer.from(row!).indexOf(Buffer.from(bytes)), 8)
+        assert.ok(Buffer.from(row!).includes(Buffer.from(bytes)))
       }),
       { numRuns: 300 },
     )
@@ -402,7 +402,7 @@ describe('step', () => {
         hasScope: fc.boolean(),
       }),
     })
-    const rows = fc.oneof(fc.constantFrom(null, row), fc.uint8Array({ minLength: 168, maxLength: 168 }))
+    const rows = fc.oneof(fc.constantFrom(null, row), fc.uint8Array({ minLength: 172, maxLength: 172 }))
     fc.assert(
       fc.property(rows, fc.constantFrom(null, flow), event, number, (someRow, someFlow, some, time) => {
         refusal(() => step(someRow, someFlow, some as unknown as RefreshEvent, { ...at(0), now: time }))

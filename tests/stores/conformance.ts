@@ -35,7 +35,7 @@ export const record = (change: Partial<Stored> = {}): Stored => ({
   id: 'lineage-1',
   version: 1,
   epoch: 1,
-  row: Uint8Array.from({ length: 168 }, (_, i) => i),
+  row: Uint8Array.from({ length: 172 }, (_, i) => i),
   access: 'sealed access',
   refresh: 'sealed refresh',
   held: null,
@@ -90,7 +90,7 @@ export const cases: readonly Case[] = [
       await is(store, first, 'inserted')
       await is(other, first, 'inserted, from elsewhere')
       const second = after(first, {
-        row: Uint8Array.from({ length: 168 }, (_, i) => 255 - i),
+        row: Uint8Array.from({ length: 172 }, (_, i) => 255 - i),
         access: '',
         refresh: null,
         held: 'held',
@@ -265,7 +265,7 @@ export const cases: readonly Case[] = [
           { id: 'x' },
           { version: 9 },
           { epoch: 99 },
-          { row: new Uint8Array(168) },
+          { row: new Uint8Array(172) },
           { access: 'x' },
           { refresh: null },
           { refresh: 'x' },

@@ -146,9 +146,9 @@ test('T46 five ends are five answers, each with its status', async () => {
 
   await connected()
   const { expiresAt } = await grant()
-  await query('UPDATE latchkey_connection SET row = zeroblob(168)')
+  await query('UPDATE latchkey_connection SET row = zeroblob(172)')
   expect(await answer()).toEqual([500, 'corrupt'])
-  expect(await query('SELECT length(row) AS n FROM latchkey_connection')).toEqual([{ n: 168 }])
+  expect(await query('SELECT length(row) AS n FROM latchkey_connection')).toEqual([{ n: 172 }])
 
   await connected()
   expect(await vault().revoke({ account: await accountId() })).toBe(true)

@@ -25,6 +25,9 @@ export async function webhook(app: App, provider: ProviderSettings, request: Req
   const now = Date.now()
   const { body, event, id } = await verified(app, provider, names, secret, request, now)
   if (body) {
+    const challenge = provider.profile === 'slack' ? challengeOf(body) : undefined
+    if (challenge !== undefined)
+      return new Response(challenge, { headers: { 'content-type': 'text/plain; charset=utf-8' } })
     const delivery = { profile: provider.profile, event, id, body }
     await apply(app, provider, app.lk.webhook.read(delivery, { now }))
   }
@@ -54,6 +57,20 @@ async function verified(
   if (!lk.webhook.finish(stream, header(names.signature), { now })) throw new Refusal('webhook_invalid')
   const body = size <= bodyLimit ? joined(kept, size) : undefined
   return { body, event: header(names.event), id }
+}
+
+/** Slack asks whether somebody is there before it sends anything, and wants its own word back. */
+function challengeOf(body: Uint8Array): string | undefined {
+  let asked: unknown
+  try {
+    asked = JSON.parse(new TextDecoder().decode(body))
+  } catch {
+    return undefined
+  }
+  if (typeof asked !== 'object' || asked === null) return undefined
+  const { type, challenge } = asked as Readonly<Record<string, unknown>>
+  if (type !== 'url_verification' || typeof challenge !== 'string') return undefined
+  return /^[\w-]{1,255}$/.test(challenge) ? challenge : undefined
 }
 
 function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
