@@ -6,9 +6,12 @@ import { readOptions } from './options.ts'
 
 readOptions({})
 
-const projects = globSync('{js-glue,wrangler,bench,tests,tests/*,wrangler/*,js-glue/*}/tsconfig.json', {
-  cwd: root,
-}).sort()
+const projects = globSync(
+  '{js-glue,wrangler,bench,tests,tests/*,tests/*/*,wrangler/*,js-glue/*}/tsconfig.json',
+  {
+    cwd: root,
+  },
+).sort()
 const failed = projects.filter((project) => {
   console.log(`tsc -p ${project}`)
   return (
