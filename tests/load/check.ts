@@ -67,6 +67,7 @@ interface Call {
   readonly call: number
   readonly sentAt: number
   readonly token: string | undefined
+  readonly code: string | undefined
   passedAt?: number
   boughtAt?: number
   access?: string
@@ -98,13 +99,15 @@ export function check(lines: readonly Line[]): Findings {
   const calls = readCalls(lines, accuse)
   const ops = readOps(lines, accuse)
   const kills = lines.filter((line) => line.e === 'killed')
-  const links = chains(calls)
+  const { links, presenting } = chains(calls)
 
   checkBook(lines, calls, accuse)
   const lost = lostReplies(calls, links, ops)
   const connections = Map.groupBy(ops, ({ ask }) => ask.conn)
-  const owners = checkTokens(ops, links, accuse)
-  const probes = checkSpends(calls, links, lost, owners, connections, reuse, accuse)
+  const owners = readOwners(lines, ops, calls)
+  checkTokens(ops, links, owners, accuse)
+  const probes = checkSpends(calls, lost, owners, connections, reuse, accuse)
+  const givenUp = unanswered(calls, presenting, reuse === 'family' ? 1 : 2)
 
   let slowestLossMs = 0
   let widestWindowMs = 0
@@ -112,7 +115,7 @@ export function check(lines: readonly Line[]): Findings {
   for (const { call, chain } of lost) {
     const conn = owners.get(chain)
     if (conn === undefined) continue
-    const told = surfaced(connections.get(conn) ?? [], call.boughtAt ?? 0, lines.at(-1)!.at)
+    const told = surfaced(connections.get(conn) ?? [], call.boughtAt ?? 0)
     // Ended by its own person before anybody could notice: there is nothing left to lose.
     if (told === undefined) continue
     losses += 1
@@ -133,7 +136,8 @@ export function check(lines: readonly Line[]): Findings {
       if (ms > surfaceMs) accuse('loss_untold', told.told.at, `${conn}: after ${Math.round(ms)} ms`)
     }
   }
-  for (const [conn, own] of connections) checkRegister(conn, own, links, lost, owners, accuse)
+  for (const [conn, own] of connections)
+    checkRegister(conn, own, links, [...lost, ...givenUp], owners, accuse)
 
   return {
     who,
@@ -166,7 +170,7 @@ function readCalls(lines: readonly Line[], accuse: Accuse): Call[] {
   for (const line of lines) {
     if (line.e === 'sent') {
       if (calls.has(line.call)) accuse('malformed', line.at, `call ${line.call} was sent twice`)
-      calls.set(line.call, { call: line.call, sentAt: line.at, token: line.token })
+      calls.set(line.call, { call: line.call, sentAt: line.at, token: line.token, code: line.code })
       continue
     }
     if (!('call' in line)) continue
@@ -195,6 +199,10 @@ function readCalls(lines: readonly Line[], accuse: Accuse): Call[] {
         break
     }
   }
+  for (const { call, sentAt, passedAt, boughtAt, refused } of calls.values()) {
+    const answered = boughtAt !== undefined || refused !== undefined
+    if (answered && passedAt === undefined) accuse('malformed', sentAt, `call ${call} was answered by nobody`)
+  }
   return [...calls.values()]
 }
 
@@ -213,19 +221,25 @@ function readOps(lines: readonly Line[], accuse: Accuse): Op[] {
   return ops
 }
 
-/** Every access token with its place: the chain that a login began, and how many refreshes came before it. */
-function chains(calls: readonly Call[]): Map<string, Link> {
-  const byAccess = new Map<string, Link>()
-  const byRefresh = new Map<string, Link>()
-  for (const call of calls
-    .filter(({ boughtAt }) => boughtAt !== undefined)
-    .toSorted((a, b) => a.boughtAt! - b.boughtAt!)) {
-    const parent = call.token === undefined ? undefined : byRefresh.get(call.token)
+interface Chains {
+  /** By access token. */
+  readonly links: Map<string, Link>
+  /** By refresh token. */
+  readonly presenting: Map<string, Link>
+}
+
+/** Every token pair with its place: the chain that a login began, and how many refreshes came before it. */
+function chains(calls: readonly Call[]): Chains {
+  const links = new Map<string, Link>()
+  const presenting = new Map<string, Link>()
+  const bought = calls.filter(({ boughtAt }) => boughtAt !== undefined)
+  for (const call of bought.toSorted((a, b) => a.boughtAt! - b.boughtAt!)) {
+    const parent = call.token === undefined ? undefined : presenting.get(call.token)
     const link: Link = { chain: parent?.chain ?? call.call, step: (parent?.step ?? -1) + 1, call }
-    byAccess.set(call.access!, link)
-    byRefresh.set(call.refresh!, link)
+    links.set(call.access!, link)
+    presenting.set(call.refresh!, link)
   }
-  return byAccess
+  return { links, presenting }
 }
 
 function checkBook(lines: readonly Line[], calls: readonly Call[], accuse: Accuse): void {
@@ -261,6 +275,18 @@ function lostReplies(calls: readonly Call[], links: ReadonlyMap<string, Link>, o
   return lost
 }
 
+/**
+ * Requests that so often went unanswered that the Worker may not ask again: whether the token still works is not
+ * known then, and a replay is either forbidden or has been made.
+ */
+function unanswered(calls: readonly Call[], presenting: ReadonlyMap<string, Link>, often: number): Lost[] {
+  const open = calls.filter(({ token, deliveredAt }) => token !== undefined && deliveredAt === undefined)
+  return [...Map.groupBy(open, ({ token }) => token!)].flatMap(([token, own]) => {
+    const link = presenting.get(token)
+    return link && own.length >= often ? [{ call: own[often - 1]!, chain: link.chain, step: link.step }] : []
+  })
+}
+
 /** Nobody could have stored it: it did not arrive, or whoever read it died at once. */
 const isUnavoidable = (call: Call, killedAt: number | undefined, windowMs: number): boolean =>
   call.deliveredAt === undefined || (killedAt !== undefined && killedAt <= call.deliveredAt + windowMs)
@@ -269,7 +295,7 @@ const isUnavoidable = (call: Call, killedAt: number | undefined, windowMs: numbe
  * The first answer after the loss that says so. Nothing when the person ended or renewed the connection first, or
  * when the run was over in less than the time to tell it without anybody asking.
  */
-function surfaced(own: readonly Op[], since: number, _end: number): Op | 'never' | undefined {
+function surfaced(own: readonly Op[], since: number): Op | 'never' | undefined {
   for (const op of own.toSorted((a, b) => a.told.at - b.told.at)) {
     if (op.told.at < since) continue
     if (op.told.outcome === 'dead') return op
@@ -280,13 +306,26 @@ function surfaced(own: readonly Op[], since: number, _end: number): Op | 'never'
   return 'never'
 }
 
-/** Whose chain is whose, from the first token served of it; what is wrong with tokens and their names. */
+/** Whose chain is whose: the code that began it came with a login of that connection. */
+function readOwners(lines: readonly Line[], ops: readonly Op[], calls: readonly Call[]): Map<number, string> {
+  const conns = new Map(ops.map(({ ask }) => [ask.op, ask.conn]))
+  const codes = new Map<string, string>()
+  for (const line of lines) if (line.e === 'code') codes.set(line.code, conns.get(line.op) ?? '')
+  const owners = new Map<number, string>()
+  for (const { call, code } of calls) {
+    const conn = code === undefined ? undefined : codes.get(code)
+    if (conn !== undefined) owners.set(call, conn)
+  }
+  return owners
+}
+
+/** What is wrong with tokens and their names. */
 function checkTokens(
   ops: readonly Op[],
   links: ReadonlyMap<string, Link>,
+  owners: ReadonlyMap<number, string>,
   accuse: Accuse,
-): Map<number, string> {
-  const owners = new Map<number, string>()
+): void {
   const names = new Map<string, string>()
   const tokens = new Map<string, string>()
   const lineages = new Map<string, Map<number, number>>()
@@ -297,8 +336,7 @@ function checkTokens(
       accuse('unknown_token', told.at, `${ask.conn}: operation ${ask.op}`)
       continue
     }
-    const owner = owners.get(link.chain) ?? ask.conn
-    owners.set(link.chain, owner)
+    const owner = owners.get(link.chain) ?? 'nobody'
     if (owner !== ask.conn) accuse('foreign_token', told.at, `${ask.conn}: operation ${ask.op}, of ${owner}`)
     if (told.expiresInMs !== undefined && told.expiresInMs + (told.at - ask.at) < 0) {
       accuse('expired_served', told.at, `${ask.conn}: operation ${ask.op}`)
@@ -319,13 +357,11 @@ function checkTokens(
       accuse('generation_disordered', 0, lineage)
     }
   }
-  return owners
 }
 
 /** Every token once; once more only as a probe: after a doubt, where that harms nothing, and told as a loss. */
 function checkSpends(
   calls: readonly Call[],
-  links: ReadonlyMap<string, Link>,
   lost: readonly Lost[],
   owners: ReadonlyMap<number, string>,
   connections: ReadonlyMap<string, readonly Op[]>,
@@ -351,12 +387,7 @@ function checkSpends(
       ({ told }) => told.outcome === 'dead' && told.cause === 'lost_in_flight' && told.at > again.sentAt,
     )
     if (own.length === 2 && loss && named) probes += 1
-    else
-      accuse(
-        'double_spend',
-        again.sentAt,
-        `${token}: ${own.length} times, ${links.get(first.access ?? '')?.step ?? 0}`,
-      )
+    else accuse('double_spend', again.sentAt, `${token}: ${own.length} times`)
   }
   return probes
 }
@@ -373,11 +404,11 @@ function checkRegister(
   owners: ReadonlyMap<number, string>,
   accuse: Accuse,
 ): void {
-  const eras = chainEras(own, links)
-  const placed: { readonly op: Op; readonly place: Place }[] = []
+  const eras = chainEras(conn, own, links, owners)
+  const placed: Placed[] = []
   for (const op of own) {
     const place = placeOf(op, own, links, eras)
-    if (place) placed.push({ op, place })
+    if (place) placed.push({ op, ...place })
     else if (op.told.outcome === 'other') accuse('unexpected', op.told.at, `${conn}: ${op.told.word}`)
   }
 
@@ -386,30 +417,30 @@ function checkRegister(
   const begun = placed.toSorted((a, b) => a.op.ask.at - b.op.ask.at)
   let next = 0
   let furthest: Place = [0, 0]
-  for (const { op, place } of begun) {
+  for (const { op, high } of begun) {
     for (; next < ended.length && ended[next]!.op.told.at < op.ask.at; next += 1) {
-      if (before(furthest, ended[next]!.place)) furthest = ended[next]!.place
+      if (before(furthest, ended[next]!.low)) furthest = ended[next]!.low
     }
-    if (!before(place, furthest)) continue
+    if (!before(high, furthest)) continue
     const what = `${conn}: operation ${op.ask.op}, ${op.told.outcome}`
     if (op.told.outcome === 'token' && furthest[1] === absent) accuse('served_after_revoke', op.told.at, what)
     else if (op.told.outcome === 'token' && furthest[1] === dead) accuse('revived', op.told.at, what)
     else accuse('stale_read', op.told.at, what)
   }
 
-  for (const { op, place } of placed) {
+  for (const { op, low, high } of placed) {
     const { ask, told } = op
+    const within = (era: number | undefined): boolean => era !== undefined && low[0] <= era && era <= high[0]
     if (told.outcome === 'absent') {
-      const wasEnded = own.some(
+      const ended = own.some(
         (other) =>
-          other.ask.verb === 'disconnect' && other.ask.at < told.at && eraAt(own, other.ask.at) === place[0],
+          other.ask.verb === 'disconnect' && other.ask.at < told.at && within(eraAt(own, other.ask.at)),
       )
-      if (place[0] > 0 && !wasEnded) accuse('false_absence', told.at, `${conn}: operation ${ask.op}`)
+      if (low[0] > 0 && !ended) accuse('false_absence', told.at, `${conn}: operation ${ask.op}`)
     }
     if (told.outcome === 'dead') {
       const loss = lost.find(
-        ({ call, chain }) =>
-          owners.get(chain) === conn && eras.get(chain) === place[0] && call.boughtAt! < told.at,
+        ({ call, chain }) => owners.get(chain) === conn && within(eras.get(chain)) && call.sentAt < told.at,
       )
       if (!loss) accuse('false_death', told.at, `${conn}: operation ${ask.op}`)
       else if (told.cause !== 'lost_in_flight') accuse('loss_unnamed', told.at, `${conn}: ${told.cause}`)
@@ -417,18 +448,29 @@ function checkRegister(
   }
 }
 
+/** Where the connection was at some moment of an operation, at the earliest and at the latest. */
+interface Span {
+  readonly low: Place
+  readonly high: Place
+}
+interface Placed extends Span {
+  readonly op: Op
+}
+
 /** How many logins had been asked for: which one a later answer is about. */
 const eraAt = (own: readonly Op[], at: number): number =>
   own.filter(({ ask }) => ask.verb === 'login' && ask.at < at).length
 
 /** The login that began a chain: the last one asked for before its code was exchanged. */
-function chainEras(own: readonly Op[], links: ReadonlyMap<string, Link>): Map<number, number> {
+function chainEras(
+  conn: string,
+  own: readonly Op[],
+  links: ReadonlyMap<string, Link>,
+  owners: ReadonlyMap<number, string>,
+): Map<number, number> {
   const eras = new Map<number, number>()
-  const first = new Map<number, number>()
-  for (const { chain, step, call } of links.values()) if (step === 0) first.set(chain, call.sentAt)
-  for (const { told } of own) {
-    const chain = told.outcome === 'token' ? links.get(told.token)?.chain : undefined
-    if (chain !== undefined) eras.set(chain, eraAt(own, first.get(chain) ?? 0))
+  for (const { chain, step, call } of links.values()) {
+    if (step === 0 && owners.get(chain) === conn) eras.set(chain, eraAt(own, call.sentAt))
   }
   return eras
 }
@@ -439,21 +481,27 @@ function placeOf(
   own: readonly Op[],
   links: ReadonlyMap<string, Link>,
   eras: ReadonlyMap<number, number>,
-): Place | undefined {
+): Span | undefined {
+  const at = (era: number, step: number): Span => ({ low: [era, step], high: [era, step] })
+  // A login on its way may have happened or not.
+  const around = (step: number): Span => ({
+    low: [certainEra(own, ask.at), step],
+    high: [eraAt(own, told.at), step],
+  })
   switch (told.outcome) {
     case 'token': {
       const link = links.get(told.token)
       const era = link && eras.get(link.chain)
-      return link && era !== undefined ? [era, link.step] : undefined
+      return link && era !== undefined ? at(era, link.step) : undefined
     }
     case 'connected':
-      return [eraAt(own, told.at), 0]
+      return at(eraAt(own, told.at), 0)
     case 'disconnected':
-      return [eraAt(own, ask.at), absent]
+      return at(eraAt(own, ask.at), absent)
     case 'absent':
-      return [settledEra(own, ask.at, told.at), absent]
+      return around(absent)
     case 'dead':
-      return [settledEra(own, ask.at, told.at), dead]
+      return around(dead)
     case 'later':
     case 'cut':
     case 'other':
@@ -461,13 +509,10 @@ function placeOf(
   }
 }
 
-/** The login that an answer is about; while one is on its way, the one before it. */
-function settledEra(own: readonly Op[], from: number, to: number): number {
-  const certain = own.filter(
-    ({ ask, told }) => ask.verb === 'login' && told.outcome === 'connected' && told.at < to,
-  )
-  const last = certain.at(-1)
-  return last === undefined ? 0 : Math.min(eraAt(own, from), eraAt(own, last.told.at))
+/** The last login that had certainly happened. */
+function certainEra(own: readonly Op[], at: number): number {
+  const last = own.findLast(({ told }) => told.outcome === 'connected' && told.at < at)
+  return last === undefined ? 0 : eraAt(own, last.told.at)
 }
 
 export async function readHistory(file: string): Promise<Line[]> {

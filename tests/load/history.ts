@@ -65,8 +65,15 @@ export interface Up extends Timed {
 export interface Sent extends Timed {
   readonly e: 'sent'
   readonly call: number
-  /** The refresh token that it presents; a login's code presents none. */
+  /** What it presents: a refresh token, or the code of a login. */
   readonly token?: string
+  readonly code?: string
+}
+/** The code that the login of that operation brought. */
+export interface Code extends Timed {
+  readonly e: 'code'
+  readonly op: number
+  readonly code: string
 }
 /** It went on to the provider: whatever happens now, the token may be spent. */
 export interface Passed extends Timed {
@@ -103,7 +110,8 @@ export interface End extends Timed {
   readonly e: 'end'
 }
 
-export type Line = Run | Ask | Told | Killed | Up | Sent | Passed | Bought | Refused | Delivered | Book | End
+export type Line =
+  Run | Ask | Told | Killed | Up | Sent | Code | Passed | Bought | Refused | Delivered | Book | End
 
 /** A digest, long enough to tell tokens apart. */
 export const digest = (token: string): string =>

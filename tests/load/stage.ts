@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { load, type KeyRing, type Latchkey } from 'latchkey'
 import type { GitHubSettings } from '../servers/github-apps.ts'
 import type { OidcSettings } from '../servers/oidc.ts'
-import type { ProviderControl, Remote } from '../servers/control.ts'
+import type { Connected, ProviderControl, Remote } from '../servers/control.ts'
 import { spawnServer } from '../servers/serve.ts'
 import type { Hit, Shot } from './volley.ts'
 import { freePort, shipped, startWorkerd, type Deployment, type Workerd } from './workerd.ts'
@@ -22,11 +22,19 @@ export interface Provider {
   readonly control: Remote<ProviderControl<Partial<GitHubSettings & OidcSettings>>>
 }
 
+/** What a login shows on its way. */
+export interface Watch {
+  /** The code that the provider sent through the browser. */
+  code?(code: string): void
+  /** What was put into a baseline, which does not log in by itself. */
+  pair?(pair: Connected): void
+}
+
 export interface Contender {
   readonly name: 'latchkey' | Baseline
   readonly worker: Workerd
   /** Gives that person a connection of their own. */
-  connect(subject: string): Promise<void>
+  connect(subject: string, watch?: Watch): Promise<void>
   /** A request for that person's token, or another verb of the connection. */
   ask(subject: string, verb?: string, body?: object): Shot
 }
@@ -158,7 +166,7 @@ async function startOurs(
     request,
     ask: (subject, verb = 'token', body = {}) =>
       request(subject, 'POST', `/api/connections/${kind}/${verb}`, body),
-    connect: (subject) => connectThrough(worker.address, kind, subject, headersOf(subject)),
+    connect: (subject, watch) => connectThrough(worker.address, kind, subject, headersOf(subject), watch),
   }
 }
 
@@ -183,6 +191,7 @@ async function connectThrough(
   kind: Kind,
   subject: string,
   headers: { readonly authorization: string },
+  watch: Watch = {},
 ): Promise<void> {
   const jars = new Map<string, Map<string, string>>()
   let url = new URL(`${address}/connect/${kind}?owner=user&return_to=/`)
@@ -200,6 +209,8 @@ async function connectThrough(
     const location = response.headers.get('location')
     if (location === null) throw new Error(`no way on from ${url.pathname}: ${response.status}`)
     const callback = mine && url.pathname.startsWith('/callback/')
+    const code = mine ? null : new URL(location, url).searchParams.get('code')
+    if (code !== null) watch.code?.(code)
     const authorizes = mine && url.pathname.startsWith('/connect/')
     url = new URL(location, url)
     if (callback) {
@@ -241,8 +252,10 @@ async function startBaseline(
       headers: { 'x-subject': subject, 'content-type': 'application/json' },
       body: JSON.stringify(body),
     }),
-    async connect(subject) {
-      const { accessToken, refreshToken } = await control.connect(subject)
+    async connect(subject, watch) {
+      const connected = await control.connect(subject)
+      watch?.pair?.(connected)
+      const { accessToken, refreshToken } = connected
       const pair = { accessToken, refreshToken, expiresAt: 0 }
       const headers = { 'x-subject': subject }
       const response = await fetch(`${worker.address}/seed`, {
