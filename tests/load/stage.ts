@@ -61,6 +61,10 @@ export interface StageOptions {
   readonly between?: (address: string) => Promise<string>
   readonly inspectorPort?: number
   readonly entry?: string
+  /** Beside what the Worker binds. */
+  readonly objects?: Deployment['objects']
+  readonly services?: Deployment['services']
+  readonly pinned?: boolean
 }
 
 const client = { clientId: 'client-1', clientSecret: 'secret-1' }
@@ -113,9 +117,10 @@ async function startOurs(
   port: number,
   { kind, address }: Provider,
   tokenHost: string,
-  { entry, inspectorPort }: StageOptions,
+  { entry, objects = [], services = [], pinned = false, inspectorPort }: StageOptions,
 ): Promise<Ours> {
   const lk = await load()
+  const base = await shipped(entry)
   const principalKey = lk.keys.generate('caller-1', randomBytes(32))
   const endpoints =
     kind === 'github'
@@ -134,7 +139,10 @@ async function startOurs(
   const scopes = kind === 'github' ? [] : ['openid', 'offline_access']
   const tokenUrl = `${tokenHost}${tokenPaths[kind]}`
   const deployment: Deployment = {
-    ...(await shipped(entry)),
+    ...base,
+    objects: [...base.objects, ...objects],
+    services,
+    pinned,
     vars: {
       LATCHKEY_DEV: '1',
       ENABLE_CONNECT: 'true',

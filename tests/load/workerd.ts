@@ -17,6 +17,8 @@ export interface Deployment {
   readonly compatibilityDate: string
   /** Binding and class of every Durable Object. */
   readonly objects: readonly { readonly name: string; readonly class_name: string }[]
+  /** Bindings to classes of the Worker itself. */
+  readonly services?: readonly { readonly name: string; readonly entrypoint: string }[]
   /** Objects stay in memory, asked for or not. */
   readonly pinned?: boolean
   /** The files behind the binding ASSETS. */
@@ -61,7 +63,7 @@ export async function shipped(
 const quoted = JSON.stringify
 
 function configOf(
-  { compatibilityDate, objects, pinned = false, assets, vars }: Deployment,
+  { compatibilityDate, objects, services: entrypoints = [], pinned = false, assets, vars }: Deployment,
   port: number,
   disk: string,
 ): string {
@@ -69,6 +71,10 @@ function configOf(
     ...Object.entries(vars).map(([name, value]) => `(name = ${quoted(name)}, text = ${quoted(value)})`),
     ...objects.map(
       ({ name, class_name }) => `(name = ${quoted(name)}, durableObjectNamespace = ${quoted(class_name)})`,
+    ),
+    ...entrypoints.map(
+      ({ name, entrypoint }) =>
+        `(name = ${quoted(name)}, service = (name = "worker", entrypoint = ${quoted(entrypoint)}))`,
     ),
     ...(assets === undefined ? [] : ['(name = "ASSETS", service = "assets")']),
   ]
