@@ -40,7 +40,13 @@ export interface RefreshOptions {
 }
 
 const provider = 'github'
-const hotNames = ['latchkey', 'empty-do-rpc', 'latchkey-binding', 'empty-binding-do-rpc'] as const
+const hotNames = [
+  'latchkey',
+  'empty-do-rpc',
+  'payload-do-rpc',
+  'latchkey-binding',
+  'empty-binding-do-rpc',
+] as const
 
 export async function measureRefresh(options: RefreshOptions): Promise<RefreshFacts> {
   const inspectorPort = await freePort()

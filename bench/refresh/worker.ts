@@ -24,7 +24,19 @@ export class Vault extends ShippedVault {
 
 export class Empty extends DurableObject {
   nothing(): void {}
+
+  /** What `token` is asked and answers, without anything between. */
+  same(_key: object, _minValidityMs: number): object {
+    return answer
+  }
 }
+
+const answer = {
+  ok: true,
+  accessToken: `ghu_${'x'.repeat(36)}`,
+  expiresAt: 1_800_000_000_000,
+  generation: { id: 'x'.repeat(22), version: 1 },
+} as const
 
 /** What a call through a service binding costs when neither side does anything. */
 export class EmptyEntry extends WorkerEntrypoint<Env> {
@@ -38,6 +50,8 @@ type Run = (env: Env, app: App, subject: string, provider: string) => Promise<un
 const runs: Readonly<Record<string, Run>> = {
   latchkey: (_env, app, subject, provider) => giveToken(app, { subject, kind: 'service' }, provider, {}),
   'empty-do-rpc': (env) => env.EMPTY.getByName('empty').nothing(),
+  'payload-do-rpc': (env, _app, subject, provider) =>
+    env.EMPTY.getByName('empty').same({ owner: { kind: 'user', id: subject }, provider }, 0),
   'latchkey-binding': async (env, _app, subject, provider) => {
     const answer = await env.LATCHKEY.token({ subject, kind: 'service' }, provider)
     if (!answer.ok) throw new Error(answer.code)
