@@ -515,10 +515,16 @@ function certainEra(own: readonly Op[], at: number): number {
   return last === undefined ? 0 : eraAt(own, last.told.at)
 }
 
+/** A line that is no JSON is none: without its last line the history is not whole. */
 export async function readHistory(file: string): Promise<Line[]> {
   const lines: Line[] = []
-  for await (const text of createInterface({ input: createReadStream(file) }))
-    lines.push(JSON.parse(text) as Line)
+  for await (const text of createInterface({ input: createReadStream(file) })) {
+    try {
+      lines.push(JSON.parse(text) as Line)
+    } catch {
+      return lines
+    }
+  }
   return lines
 }
 
@@ -542,7 +548,11 @@ if (import.meta.main) {
     console.error('give one history file')
     process.exit(2)
   }
-  const findings = check(await readHistory(positionals[0]!))
+  const lines = await readHistory(positionals[0]!).catch(() => {
+    console.error(`cannot read ${positionals[0]!}`)
+    process.exit(2)
+  })
+  const findings = check(lines)
   showFindings(findings)
   if (findings.violations.length > 0) process.exitCode = 1
 }
