@@ -60,6 +60,8 @@
 // 124 lease_too_short
 // 125 revoked
 // 126 temporarily_unavailable
+// 140 webhook_invalid
+// 141 webhook_unreadable
 // public codes:
 // 0 none
 // 1 access_denied
@@ -74,6 +76,198 @@
 // 10 not_allowed
 // 11 temporarily_unavailable
 // 12 misconfigured
+// rotation: none grace_same grace_new strict_refused family_revoked
+// revocation: none token grant
+// status: absent live reconnect_required revoked
+// cause: none refused lost_in_flight no_refresh_token token_rejected revoked_by_provider revoked_here disconnected erased
+// doubt: none answered silent
+// replyClass:  ok terminal transient rate_limited operator_error not_understood
+// revoked:  done refused unreachable unsupported
+// task: none fetch rotate report_rejected alarm login revoke disconnect erase
+// event: none begin stored lost store_failed store_unknown row_read reply revocation
+// seen: row corrupt nothing
+// reason: none unsupported refused unreachable replaced corrupt
+// effect:  serve refuse done notify arm   persist wait send revoke_at_provider
+// outcome: ok not_connected revoked reconnect_required temporarily_unavailable corrupt
+// which: stored fresh
+// source: stored refreshed joined kept
+// blobs: keep pair access hold wipe login
+// news:  refreshed lost_race in_doubt lost_in_flight terminal transient operator_error not_understood refresh_token_missing persist_failed discarded corrupt healed
+// standing: not_connected connected refreshing reconnect_required revoked disconnected
+
+// dist/connection-types.d.ts
+import type {
+  Cause,
+  Classified,
+  Contract,
+  Generation,
+  NewsKind,
+  Outcome,
+  Policy,
+  ReceiptReason,
+  Revoked,
+  RowDescription,
+  TokenSource,
+  Traits,
+} from './refresh-types.ts'
+import type { KeyRing, Latchkey } from './types.ts'
+export type MaybePromise<T> = T | Promise<T>
+export interface Stored {
+  readonly id: string
+  readonly version: number
+  readonly epoch: number
+  readonly row: Uint8Array
+  readonly access: string
+  readonly refresh: string | null
+  readonly held: string | null
+  readonly account: string
+  readonly scopes: string
+  readonly details: string
+}
+export type Condition =
+  | {
+      readonly is: 'absent'
+    }
+  | {
+      readonly is: 'row'
+      readonly id: string
+      readonly version: number
+      readonly epoch: number
+    }
+  | {
+      readonly is: 'corrupt'
+      readonly record: Stored
+    }
+export type Written = 'stored' | 'lost' | 'failed' | 'unknown'
+export interface Store {
+  readonly contract: Contract
+  readonly signal: 'none' | 'process' | 'sole'
+  read(): MaybePromise<Stored | undefined>
+  write(condition: Condition, next: Stored | null): MaybePromise<Written>
+}
+export interface Answered extends Classified {
+  readonly raw?: Uint8Array
+}
+export interface Provider {
+  refresh(
+    token: Uint8Array,
+    options: {
+      readonly deadline: number
+      readonly signal: AbortSignal
+      readonly probe: boolean
+      readonly now: number
+    },
+  ): Promise<Answered>
+  revoke(
+    token: Uint8Array,
+    kind: 'access_token' | 'refresh_token',
+    options: {
+      readonly deadline: number
+      readonly signal: AbortSignal
+    },
+  ): Promise<Revoked>
+}
+export interface News {
+  readonly news: NewsKind
+  readonly cause: Cause
+  readonly generation: Generation
+}
+export interface ConnectionOptions {
+  readonly lk: Latchkey
+  readonly ring: KeyRing
+  readonly context: readonly string[]
+  readonly store: Store
+  readonly provider: Provider
+  readonly traits: Traits
+  readonly policy?: Policy
+  readonly now?: () => number
+  readonly random?: (length: number) => Uint8Array
+  readonly after?: (ms: number, run: () => void) => () => void
+  readonly background?: (work: Promise<unknown>) => void
+  readonly arm?: (at: number) => MaybePromise<void>
+  readonly notify?: (news: News) => void
+}
+export interface Token {
+  readonly outcome: 'ok'
+  readonly accessToken: string
+  readonly expiresAt: number | null
+  readonly generation: Generation
+  readonly source: TokenSource
+  readonly persistFailed: boolean
+}
+export interface NoToken {
+  readonly outcome: Exclude<Outcome, 'ok'>
+  readonly cause?: Cause
+  readonly retryAt?: number
+}
+export type TokenResult = Token | NoToken
+export type EndResult =
+  | {
+      readonly outcome: 'ok'
+      readonly revoked: boolean
+      readonly deleted: boolean
+      readonly reason?: Exclude<ReceiptReason, 'none'>
+    }
+  | NoToken
+export type LoginResult =
+  | {
+      readonly outcome: 'ok'
+      readonly generation: Generation
+      readonly replaced?: string
+    }
+  | NoToken
+export interface Login {
+  readonly accessToken: Uint8Array | string
+  readonly refreshToken?: Uint8Array | string
+  readonly lifetimeMs?: number
+  readonly refreshLifetimeMs?: number
+  readonly scopes?: readonly string[]
+  readonly account: string
+  readonly details: string
+  readonly askedAt: number
+}
+export type Status =
+  | (RowDescription & {
+      readonly account: string
+      readonly scopes: readonly string[]
+      readonly details: string
+    })
+  | {
+      readonly status: 'corrupt'
+    }
+
+// dist/connection.d.ts
+import type {
+  ConnectionOptions,
+  EndResult,
+  Login,
+  LoginResult,
+  Status,
+  TokenResult,
+} from './connection-types.ts'
+import type { Cause, Generation } from './refresh-types.ts'
+export type * from './connection-types.ts'
+export declare class Connection {
+  #private
+  constructor(options: ConnectionOptions)
+  fetch({ minValidityMs }?: { readonly minValidityMs?: number }): Promise<TokenResult>
+  rotate(generation: Generation): Promise<TokenResult>
+  reportRejected(generation: Generation): Promise<TokenResult>
+  login(login: Login): Promise<LoginResult>
+  revoke({
+    cause,
+    at,
+    id,
+  }: {
+    readonly cause: Cause
+    readonly at?: number
+    readonly id?: string
+  }): Promise<EndResult>
+  disconnect({ id }?: { readonly id?: string }): Promise<EndResult>
+  erase(): Promise<EndResult>
+  alarm(): Promise<void>
+  status(): Promise<Status | null>
+}
 
 // dist/errors.d.ts
 import { abi } from './abi.gen.ts'
@@ -96,6 +290,7 @@ export declare function load(url?: string | URL): Promise<Latchkey>
 export { type ErrorCode, LatchkeyError, type PublicCode, publicCode } from './errors.ts'
 export { makeLatchkey } from './latchkey.ts'
 export type * from './types.ts'
+export type * from './refresh-types.ts'
 
 // dist/index.node.d.ts
 export * from './index.ts'
@@ -113,8 +308,331 @@ import type { Latchkey, Verifier } from './types.ts'
 export declare function makeLatchkey(compiled: WebAssembly.Module): Latchkey
 export declare function makeVerifier(compiled: WebAssembly.Module): Verifier
 
+// dist/refresh-types.d.ts
+import type { abi } from './abi.gen.ts'
+import type { ProviderSettings } from './types.ts'
+type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
+export type Rotation = Names<'rotation'>
+export type Revocation = Names<'revocation'>
+export type ConnectionState = Exclude<Names<'status'>, 'absent'>
+export type Standing = Names<'standing'>
+export type Cause = Names<'cause'>
+export type Doubt = Names<'doubt'>
+export type ReplyClass = Names<'replyClass'>
+export type Revoked = Names<'revoked'>
+export type Seen = Names<'seen'>
+export type ReceiptReason = Names<'reason'>
+export type Outcome = Names<'outcome'>
+export type TokenSource = Names<'source'>
+export type Blobs = Names<'blobs'>
+export type NewsKind = Names<'news'>
+export interface Generation {
+  readonly id: string
+  readonly version: number
+}
+export interface Traits {
+  readonly rotation?: Rotation
+  readonly afterGrace?: Rotation
+  readonly revocation?: Revocation
+  readonly oldAccessDies?: boolean
+  readonly revocationNeedsLive?: boolean
+  readonly graceMs?: number
+  readonly accessLifetimeMs?: number
+  readonly maxAccessLifetimeMs?: number
+  readonly refreshIdleMs?: number
+  readonly refreshAbsoluteMs?: number
+  readonly timeOutMs?: number
+  readonly lagMs?: number
+}
+export interface Policy {
+  readonly windowMs?: number
+  readonly jitterMs?: number
+  readonly timeOutMs?: number
+  readonly leaseMs?: number
+  readonly patienceMs?: number
+  readonly pollMs?: number
+  readonly backOffMs?: number
+  readonly maxBackOffMs?: number
+  readonly restMs?: number
+  readonly maxSends?: number
+  readonly maxProbes?: number
+  readonly maxTries?: number
+  readonly proactive?: boolean
+}
+export interface Contract {
+  readonly cas: boolean
+  readonly strongRead: boolean
+  readonly negativeCache: boolean
+  readonly minTtlMs: number
+  readonly maxValue: number
+}
+export interface TokenFacts {
+  readonly lifetimeMs?: number
+  readonly refreshLifetimeMs?: number
+  readonly hasRefresh: boolean
+  readonly refreshSame: boolean
+  readonly hasScope: boolean
+}
+interface Begin {
+  readonly kind: 'begin'
+  readonly seen?: Seen
+  readonly entropy: Uint8Array
+}
+export type RefreshBegin =
+  | (Begin & {
+      readonly task: 'fetch'
+      readonly minValidityMs?: number
+    })
+  | (Begin & {
+      readonly task: 'rotate' | 'report_rejected'
+      readonly generation: Generation
+    })
+  | (Begin & {
+      readonly task: 'alarm'
+    })
+  | (Begin & {
+      readonly task: 'login'
+      readonly id: string
+      readonly tokens: TokenFacts
+      readonly at: number
+    })
+  | (Begin & {
+      readonly task: 'revoke'
+      readonly cause: Cause
+      readonly at?: number
+      readonly id?: string
+    })
+  | (Begin & {
+      readonly task: 'disconnect' | 'erase'
+      readonly id?: string
+    })
+export type RefreshEvent =
+  | RefreshBegin
+  | {
+      readonly kind: 'stored'
+    }
+  | {
+      readonly kind: 'lost'
+      readonly seen?: Seen
+    }
+  | {
+      readonly kind: 'store_failed'
+    }
+  | {
+      readonly kind: 'store_unknown'
+    }
+  | {
+      readonly kind: 'row_read'
+      readonly seen?: Seen
+    }
+  | {
+      readonly kind: 'reply'
+      readonly class: ReplyClass
+      readonly doubt: Doubt
+      readonly retryAfterMs?: number
+      readonly tokens?: TokenFacts
+      readonly entropy: Uint8Array
+    }
+  | {
+      readonly kind: 'revocation'
+      readonly revoked: Revoked
+    }
+export type RowCondition =
+  | {
+      readonly is: 'absent'
+    }
+  | {
+      readonly is: 'row'
+      readonly id: string
+      readonly version: number
+      readonly epoch: number
+    }
+  | {
+      readonly is: 'corrupt'
+    }
+export interface Receipt {
+  readonly revoked: boolean
+  readonly deleted: boolean
+  readonly reason: ReceiptReason
+}
+export type RefreshEffect =
+  | {
+      readonly kind: 'serve'
+      readonly token: Names<'which'>
+      readonly source: TokenSource
+      readonly generation: Generation
+      readonly at: number | null
+      readonly persistFailed: boolean
+    }
+  | {
+      readonly kind: 'refuse'
+      readonly outcome: Outcome
+      readonly cause: Cause
+      readonly at: number
+    }
+  | {
+      readonly kind: 'done'
+      readonly receipt: Receipt
+    }
+  | {
+      readonly kind: 'notify'
+      readonly news: NewsKind
+      readonly cause: Cause
+      readonly generation: Generation
+    }
+  | {
+      readonly kind: 'arm'
+      readonly at: number
+    }
+  | {
+      readonly kind: 'persist'
+      readonly condition: RowCondition
+      readonly blobs: Blobs
+      readonly keepScopes: boolean
+      readonly generation: Generation
+      readonly epoch: number
+    }
+  | {
+      readonly kind: 'wait'
+      readonly at: number
+    }
+  | {
+      readonly kind: 'send'
+      readonly at: number
+      readonly probe: boolean
+    }
+  | {
+      readonly kind: 'revoke_at_provider'
+      readonly token: Names<'which'>
+      readonly at: number
+    }
+export interface RefreshStep {
+  readonly row: Uint8Array | null
+  readonly flow: Uint8Array
+  readonly effects: readonly RefreshEffect[]
+}
+export interface RowDescription extends Generation {
+  readonly epoch: number
+  readonly status: ConnectionState
+  readonly standing: Standing
+  readonly cause: Cause
+  readonly loginAt: number
+  readonly obtainedAt: number
+  readonly accessExpiresAt: number | null
+  readonly refreshExpiresAt: number | null
+  readonly endedAt: number | null
+  readonly leasedUntil: number | null
+  readonly nextAttemptAt: number | null
+  readonly failures: number
+  readonly doubt: Doubt
+  readonly hasRefresh: boolean
+  readonly rejected: boolean
+  readonly held: boolean
+}
+export interface RefreshAnswer {
+  readonly status: number
+  readonly headers: Iterable<readonly [string, string]> | Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+export interface Failed {
+  readonly failed: 'not_sent' | 'reset' | 'timeout'
+}
+export interface Classified {
+  readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
+  readonly doubt: Doubt
+  readonly code?: string
+  readonly retryAt?: number
+  readonly retryAfterMs?: number
+  readonly tokens?: {
+    readonly accessToken: Uint8Array
+    readonly refreshToken?: Uint8Array
+    readonly lifetimeMs?: number
+    readonly refreshLifetimeMs?: number
+    readonly scopes?: readonly string[]
+    readonly refreshSame: boolean
+  }
+}
+export interface Refresh {
+  admit(contract: Contract, policy: Policy, traits: Traits | undefined): void
+  step(
+    row: Uint8Array | null,
+    flow: Uint8Array | null,
+    event: RefreshEvent,
+    context: {
+      now: number
+      traits: Traits
+      policy: Policy
+    },
+  ): RefreshStep
+  classify(
+    provider: string | ProviderSettings,
+    answer: RefreshAnswer | Failed,
+    context: {
+      now: number
+      sentRefreshToken?: Uint8Array
+    },
+  ): Classified
+  describe(row: Uint8Array, now: number): RowDescription
+}
+export {}
+
+// dist/stores/d1.d.ts
+import type { Store } from '../connection-types.ts'
+import type { Contract } from '../refresh-types.ts'
+export interface D1DatabaseLike {
+  prepare(query: string): {
+    bind(...values: unknown[]): {
+      all(): Promise<{
+        results: Record<string, unknown>[]
+      }>
+    }
+  }
+}
+export interface D1Options {
+  readonly key: readonly string[]
+  readonly signal?: 'none' | 'process'
+}
+export declare const schema: readonly string[]
+export declare const contract: Contract
+export declare function d1Store(database: D1DatabaseLike, { key, signal }: D1Options): Store
+
+// dist/stores/kv.d.ts
+import type { Contract } from '../refresh-types.ts'
+export declare const contract: Contract
+
+// dist/stores/postgres.d.ts
+import type { Store } from '../connection-types.ts'
+import type { Contract } from '../refresh-types.ts'
+export type Query = (text: string, values: unknown[]) => PromiseLike<readonly object[]>
+export interface PostgresOptions {
+  readonly key: readonly string[]
+  readonly signal?: 'none' | 'process'
+}
+export declare const schema: readonly string[]
+export declare const contract: Contract
+export declare function postgresStore(query: Query, { key, signal }: PostgresOptions): Store
+
+// dist/stores/sqlite.d.ts
+import type { Store } from '../connection-types.ts'
+import type { Contract } from '../refresh-types.ts'
+export interface SqlStorageLike {
+  exec(
+    query: string,
+    ...bindings: any[]
+  ): {
+    toArray(): Record<string, unknown>[]
+  }
+}
+export interface SqliteOptions {
+  readonly key?: readonly string[]
+}
+export declare const schema: readonly string[]
+export declare const contract: Contract
+export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions): Store
+
 // dist/types.d.ts
 import type { ErrorCode, PublicCode } from './errors.ts'
+import type { Refresh, Traits } from './refresh-types.ts'
 export declare const skipBinding: unique symbol
 export type Alg = 'HS256' | 'EdDSA'
 export interface Owner {
@@ -250,11 +768,25 @@ export type RequestVerdict =
       readonly status: number
       readonly code: ErrorCode
     }
-export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self'
+export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self' | 'own_account' | 'on_behalf'
 export interface WriteTarget {
   readonly scope: 'org' | 'user'
   readonly id: string
   readonly rule: Rule
+}
+export interface RefreshFacts {
+  readonly traits: Required<Traits>
+  readonly accessTtlMs: number
+  readonly needsRedirectUri: boolean
+  readonly serverErrorsUnspent: boolean
+}
+export interface RevocationRequest {
+  readonly url: string
+  readonly method: 'POST' | 'DELETE'
+  readonly credentials: 'client' | 'basic' | 'bearer'
+  readonly body: 'form' | 'json' | 'none'
+  readonly member: 'token' | 'access_token'
+  readonly token: 'refresh' | 'access'
 }
 export interface ProviderSettings {
   readonly name: string
@@ -264,6 +796,8 @@ export interface ProviderSettings {
   readonly authorizationUrl: string
   readonly tokenUrl: string
   readonly revocationUrl?: string
+  readonly revocation?: RevocationRequest
+  readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','
@@ -300,7 +834,42 @@ export type RevocationAnswer =
 export interface DisconnectResult {
   readonly revoked: boolean
   readonly deleted: boolean
-  readonly reason?: 'unsupported' | 'refused' | 'unreachable' | 'not_connected'
+  readonly reason?: 'unsupported' | 'refused' | 'unreachable'
+}
+export interface WebhookHeaders {
+  readonly signature: string
+  readonly timestamp?: string
+  readonly id?: string
+  readonly event?: string
+}
+export interface WebhookOptions {
+  readonly profile?: string | undefined
+  readonly now?: number | undefined
+  readonly timestamp?: string | null | undefined
+  readonly id?: string | null | undefined
+}
+declare const stream: unique symbol
+export interface WebhookStream {
+  readonly [stream]: true
+}
+export interface WebhookDelivery {
+  readonly profile?: string | undefined
+  readonly event?: string | null | undefined
+  readonly id?: string | null | undefined
+  readonly body: Uint8Array
+}
+export interface WebhookNews {
+  readonly change: 'none' | 'revoked' | 'deleted' | 'suspended' | 'restored'
+  readonly reach?: 'account' | 'installation'
+  readonly subjects: readonly {
+    readonly id: string
+    readonly tokens: 'any' | 'user' | 'bot'
+  }[]
+  readonly at?: number
+  readonly once: {
+    readonly key: string
+    readonly until: number
+  }
 }
 export interface Latchkey {
   readonly abi: number
@@ -367,6 +936,7 @@ export interface Latchkey {
       role?: string
       requested: 'user' | 'org'
     }): WriteTarget
+    eraseTarget(facts: { subject: string; kind: Principal['kind']; user: string }): WriteTarget
   }
   readonly guard: {
     isLoopbackHost(host: string): boolean
@@ -399,6 +969,27 @@ export interface Latchkey {
   }
   readonly disconnect: {
     decide(answer: RevocationAnswer): DisconnectResult
+  }
+  readonly refresh: Refresh
+  redact(text: string): string
+  readonly webhook: {
+    headers(profile: string): WebhookHeaders | null
+    verify(secret: Text, signatureHeader: string, body: Uint8Array, options?: WebhookOptions): boolean
+    begin(secret: Text, options?: WebhookOptions): WebhookStream
+    update(stream: WebhookStream, piece: Uint8Array): void
+    finish(
+      stream: WebhookStream,
+      signatureHeader: string,
+      ctx?: {
+        now?: number | undefined
+      },
+    ): boolean
+    read(
+      delivery: WebhookDelivery,
+      ctx: {
+        now: number
+      },
+    ): WebhookNews
   }
   readonly config: {
     check(vars: Readonly<Record<string, string | undefined>>): Config

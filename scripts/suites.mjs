@@ -45,13 +45,15 @@ const nodeTest = (name, ...patterns) => ({
   count: 'node',
 })
 
-const vitest = (name, folder) => ({
+const vitest = (name, folder, config = 'vitest.config.ts') => ({
   name,
   command: [
     'vitest',
     'run',
     '--root',
     folder,
+    '--config',
+    config,
     '--reporter=default',
     '--reporter=json',
     '--outputFile.json={report}',
@@ -61,6 +63,12 @@ const vitest = (name, folder) => ({
 
 // Both modules and the package, as they are committed: stale generated files stop everything that needs them.
 const built = { name: 'build', command: ['scripts/build', '--check'], once: true }
+
+// The simulator natively and as a module, to be held against each other.
+const simulators = [
+  cmake('clang', 'latchkey_sim'),
+  { ...cmake('wasi', 'latchkey_sim_module'), name: 'build the simulator as a module' },
+]
 
 export const suites = [
   {
@@ -81,19 +89,25 @@ export const suites = [
       check('every state of a small world', 'build/clang/tests/latchkey_explore'),
       check('bugs planted there are found', 'build/clang/tests/latchkey_explore', '--plants'),
       check(
-        '10,000 seeds and the scenarios',
+        '100,000 seeds and the scenarios',
         'build/clang/tests/sim/latchkey_sim',
         '--seeds',
-        '10000',
+        '100000',
         '--scenarios',
       ),
       check('historical bugs are found', 'build/clang/tests/sim/latchkey_sim', '--bugs'),
+      check('docs/refresh-protocol.md is fresh', 'node', 'scripts/gen-refresh-docs.mjs', '--check'),
     ],
   },
+  { name: 'sim-node', steps: [...simulators, nodeTest('Node', 'tests/js/traces.node.test.ts')] },
+  { name: 'sim-workerd', steps: [...simulators, vitest('workerd', 'tests/workerd', 'traces.config.ts')] },
+  { name: 'sim-chromium', steps: [...simulators, nodeTest('Chromium', 'tests/js/traces.chromium.test.ts')] },
   { name: 'glue', steps: [built, nodeTest('Node', 'js-glue/test/*.test.ts')] },
   { name: 'vectors-node', steps: [built, nodeTest('Node', 'tests/js/vectors.node.test.ts')] },
   { name: 'vectors-workerd', steps: [built, vitest('workerd', 'tests/workerd')] },
   { name: 'vectors-chromium', steps: [built, nodeTest('Chromium', 'tests/js/vectors.chromium.test.ts')] },
+  { name: 'stores-workerd', steps: [built, vitest('workerd', 'tests/stores/workerd')] },
+  { name: 'stores-postgres', steps: [built, nodeTest('PostgreSQL', 'tests/stores/postgres.test.ts')] },
   { name: 'worker', steps: [built, vitest('workerd', 'wrangler')] },
   { name: 'servers', steps: [nodeTest('Node', 'tests/servers/*.test.ts')] },
   { name: 'load', steps: [built, nodeTest('Node', 'tests/load/*.test.ts')] },

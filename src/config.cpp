@@ -14,7 +14,7 @@ using json::Value;
 
 constexpr std::string_view known_members[] = {
     "profile",     "clientId", "title",        "authorizationUrl", "tokenUrl", "revocationUrl",
-    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",
+    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",   "refresh",
 };
 
 const Var* find(std::span<const Var> vars, std::string_view name) noexcept {
@@ -144,6 +144,7 @@ public:
 
   [[nodiscard]] bool read(const Value& entry, Provider& out) noexcept {
     at_ = position(entry.node().name);
+    cause_ = Errc::config_invalid;
     if (!is_provider_name(entry.node().name) || !entry.is(Kind::object)) return false;
     if (!has_known_members_only(entry)) return false;
     const auto* row = profile::find(text_of(entry, "profile"));
@@ -153,15 +154,17 @@ public:
     out.profile = row->name;
     out.auth_style = row->auth_style;
     out.scope_separator = row->scope_separator;
+    out.revocation_shape = row->refresh.revocation_shape;
     out.client_id = text_of(entry, "clientId");
     if (!text::is_plain(out.client_id, max_client_id)) return false;
     return read_title(entry, *row, out) && read_urls(entry, *row, out) &&
            read_response_mode(entry, *row, out) && read_scopes(entry, out) &&
-           read_client_kind(entry, *row, out);
+           read_client_kind(entry, *row, out) && read_refresh(entry, *row, out);
   }
 
-  /// Where in the text the last look went.
+  /// Where in the text the last look went, and what was wrong there.
   [[nodiscard]] std::uint32_t at() const noexcept { return at_; }
+  [[nodiscard]] Errc cause() const noexcept { return cause_; }
 
 private:
   [[nodiscard]] std::uint32_t position(std::string_view part) const noexcept {
@@ -273,9 +276,81 @@ private:
     return true;
   }
 
+  [[nodiscard]] static bool read_length(const Value& member, Millis& out) noexcept {
+    constexpr std::int64_t most = 3'162'240'000;
+    if (!member.is(Kind::integer)) return false;
+    const std::int64_t value = member.node().integer;
+    if (value < 0 || value > most) return false;
+    out = seconds(value);
+    return true;
+  }
+
+  [[nodiscard]] static bool read_rotation(const Value& member, refresh::Traits& out) noexcept {
+    for (const std::string_view& name : refresh::rotation_names) {
+      if (member.text() != name) continue;
+      out.rotation = static_cast<refresh::Rotation>(&name - std::begin(refresh::rotation_names));
+      // The profile's grace is that of the profile's rotation.
+      out.grace = {};
+      return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] bool read_facts(const Value& object, const profile::Profile& row,
+                                refresh::Facts& out) noexcept {
+    constexpr const char* names[] = {
+        "graceSeconds",        "accessTtlSeconds", "idleSeconds",   "absoluteSeconds",
+        "timeoutSeconds",      "lagSeconds",       "oldAccessDies", "needsRedirectUri",
+        "serverErrorsUnspent", "rotation",
+    };
+    refresh::Traits& traits = out.traits;
+    Millis ttl = out.access_ttl;
+    Millis grace{-1};
+    Millis* const lengths[] = {
+        &grace, &ttl, &traits.refresh_idle, &traits.refresh_absolute, &traits.time_out, &traits.lag,
+    };
+    bool* const flags[] = {&traits.old_access_dies, &out.needs_redirect_uri,
+                           &out.server_errors_unspent};
+    constexpr std::size_t first_flag = std::size(lengths);
+    constexpr std::size_t last = first_flag + std::size(flags);
+    static_assert(std::size(names) == last + 1);
+    for (Value member = object.first(); member.present(); member = object.next(member)) {
+      at_ = position(member.node().name);
+      std::size_t i = 0;
+      while (i < std::size(names) && member.node().name != names[i]) ++i;
+      if (i < first_flag) {
+        if (!read_length(member, *lengths[i])) return false;
+      } else if (i < last) {
+        if (!member.is(Kind::boolean)) return false;
+        *flags[i - first_flag] = member.node().boolean;
+      } else if (i > last || !read_rotation(member, traits)) {
+        return false;
+      }
+    }
+    if (grace.value >= 0) traits.grace = grace;
+    refresh::set_access_ttl(out, ttl, row.refresh.lasting_alone && ttl.value > 0);
+    return true;
+  }
+
+  [[nodiscard]] bool read_refresh(const Value& entry, const profile::Profile& row,
+                                  Provider& out) noexcept {
+    out.refresh = refresh::facts_of(row, !out.revocation_url.empty());
+    const Value member = look(entry, "refresh");
+    if (!member.present()) return true;
+    if (!member.is(Kind::object) || !read_facts(member, row, out.refresh)) return false;
+    static_cast<void>(look(entry, "refresh"));
+    if (!refresh::is_consistent(out.refresh.traits)) return false;
+    const auto admitted = refresh::admit(able, {}, &out.refresh.traits);
+    cause_ = admitted ? Errc::config_invalid : admitted.error();
+    return static_cast<bool>(admitted);
+  }
+
+  static constexpr refresh::Contract able{true, true, false, {}, refresh::min_value};
+
   std::string_view json_;
   Writer& scopes_;
   bool dev_;
+  Errc cause_{Errc::config_invalid};
   std::uint32_t at_{0};
 };
 
@@ -298,7 +373,7 @@ Verdict check_providers(std::span<const Var> vars, std::span<json::Node> nodes, 
   for (Value entry = root->first(); entry.present(); entry = root->next(entry)) {
     if (out.provider_count == max_providers) return invalid(var_providers);
     if (!reader.read(entry, out.providers[out.provider_count])) {
-      return wrong(var_providers, Errc::config_invalid, Errc::config_invalid, reader.at());
+      return wrong(var_providers, Errc::config_invalid, reader.cause(), reader.at());
     }
     ++out.provider_count;
   }

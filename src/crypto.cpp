@@ -24,6 +24,13 @@ crypto_hash_sha256_state after_blocks(std::uint64_t n,
   return state;
 }
 
+crypto_hash_sha256_state state_of(const MacStream& stream) noexcept {
+  crypto_hash_sha256_state state = after_blocks(0, stream.inner);
+  state.count = stream.bits;
+  std::memcpy(state.buf, stream.rest.data(), sizeof state.buf);
+  return state;
+}
+
 void update(crypto_hash_sha256_state& state, Bytes bytes) noexcept {
   crypto_hash_sha256_update(&state, bytes.data(), bytes.size());
 }
@@ -86,6 +93,31 @@ Tag mac(const MacKey& key, const MacPrefix& prefix, Bytes rest) noexcept {
   crypto_hash_sha256_state inner = after_blocks(2, prefix.inner);
   update(inner, rest);
   return finish(key, inner);
+}
+
+MacStream mac_begin(const MacKey& key) noexcept {
+  MacStream out;
+  out.inner = key.inner;
+  out.outer = key.outer;
+  out.bits = block_bits;
+  return out;
+}
+
+void mac_update(MacStream& stream, Bytes piece) noexcept {
+  crypto_hash_sha256_state state = state_of(stream);
+  update(state, piece);
+  std::memcpy(stream.inner.data(), state.state, sizeof stream.inner);
+  std::memcpy(stream.rest.data(), state.buf, sizeof stream.rest);
+  stream.bits = state.count;
+}
+
+Tag mac_end(MacStream& stream) noexcept {
+  crypto_hash_sha256_state state = state_of(stream);
+  MacKey key;
+  key.outer = stream.outer;
+  const Tag out = finish(key, state);
+  wipe_object(stream);
+  return out;
 }
 
 void hkdf(Bytes ikm, Bytes salt, Bytes info, MutBytes out) noexcept {

@@ -64,6 +64,8 @@ std::string_view to_string(Errc code) noexcept {
   case Errc::lease_too_short: return "lease_too_short";
   case Errc::revoked: return "revoked";
   case Errc::temporarily_unavailable: return "temporarily_unavailable";
+  case Errc::webhook_invalid: return "webhook_invalid";
+  case Errc::webhook_unreadable: return "webhook_unreadable";
   }
   return {};
 }
@@ -150,6 +152,8 @@ std::string_view meaning(Errc code) noexcept {
   case Errc::lease_too_short: return "the lease does not outlive the token request";
   case Errc::revoked: return "the connection was revoked";
   case Errc::temporarily_unavailable: return "no token now; the connection is as it was";
+  case Errc::webhook_invalid: return "no signature of ours over this body, or one that is too old";
+  case Errc::webhook_unreadable: return "signed, but not an event in the form this provider sends";
   }
   return {};
 }
@@ -178,7 +182,8 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::binding_mismatch: return PublicCode::other_browser;
   case Errc::subject_mismatch: return PublicCode::other_account;
 
-  case Errc::provider_error: return PublicCode::provider_error;
+  case Errc::provider_error:
+  case Errc::webhook_unreadable: return PublicCode::provider_error;
 
   case Errc::code_invalid:
   case Errc::exchange_refused:
@@ -198,7 +203,8 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::host_refused:
   case Errc::origin_refused:
   case Errc::media_type_refused:
-  case Errc::proxied_refused: return PublicCode::not_allowed;
+  case Errc::proxied_refused:
+  case Errc::webhook_invalid: return PublicCode::not_allowed;
 
   case Errc::store_unavailable:
   case Errc::temporarily_unavailable: return PublicCode::temporarily_unavailable;

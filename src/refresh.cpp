@@ -1,7 +1,9 @@
 #include "latchkey/refresh.hpp"
 
 #include <algorithm>
-#include <initializer_list>
+#include <bit>
+#include <cstddef>
+#include <cstring>
 
 namespace latchkey::refresh {
 namespace {
@@ -27,6 +29,7 @@ Millis doubled(Millis first, unsigned times, Millis limit) noexcept {
 std::uint8_t one_more(std::uint8_t n) noexcept {
   return n == 0xff ? n : static_cast<std::uint8_t>(n + 1);
 }
+std::uint8_t half(std::uint8_t n) noexcept { return static_cast<std::uint8_t>(n / 2); }
 std::uint8_t one_less(std::uint8_t n) noexcept {
   return n == 0 ? n : static_cast<std::uint8_t>(n - 1);
 }
@@ -42,8 +45,6 @@ Millis time_out_of(const Traits& traits, const Policy& policy) noexcept {
   return traits.time_out.value > 0 ? traits.time_out : policy.time_out;
 }
 
-/// What another use of the row's refresh token would do, at the latest when the request for it is
-/// given up.
 /// What a lease has left when its request is given up: time to store the answer.
 Millis margin_of(const Policy& policy) noexcept {
   return most({policy.lease.value - policy.time_out.value}, {0});
@@ -56,6 +57,8 @@ bool is_in_flight(const Row& row, UnixMillis now, const Policy& policy) noexcept
          is_before(now, row.intent.deadline.plus(margin_of(policy)), policy.lease);
 }
 
+/// What another use of the row's refresh token would do, at the latest when the request for it is
+/// given up.
 Rotation rotation_now(const Row& row, UnixMillis now, const Traits& traits,
                       const Policy& policy) noexcept {
   switch (traits.rotation) {
@@ -163,11 +166,12 @@ private:
 
   [[nodiscard]] Generation generation() const noexcept { return generation_of(row_); }
   [[nodiscard]] Doubt doubt() const noexcept { return doubt_of(row_, now_, policy_); }
+  [[nodiscard]] bool is_in_flight() const noexcept {
+    return refresh::is_in_flight(row_, now_, policy_);
+  }
   [[nodiscard]] bool is_leased() const noexcept { return refresh::is_leased(row_, now_, policy_); }
   /// Nobody else may use the refresh token now.
-  [[nodiscard]] bool is_busy() const noexcept {
-    return is_leased() || is_in_flight(row_, now_, policy_);
-  }
+  [[nodiscard]] bool is_busy() const noexcept { return is_leased() || is_in_flight(); }
   [[nodiscard]] UnixMillis busy_until() const noexcept {
     return is_leased() ? row_.lease.deadline : row_.intent.deadline.plus(margin_of(policy_));
   }
@@ -175,6 +179,10 @@ private:
     return is_before(now_, row_.cool_down.next_attempt_at, policy_.rest);
   }
   [[nodiscard]] bool is_named() const noexcept { return generation() == flow().named; }
+  /// A resource server has refused the stored access token, and nobody knew.
+  [[nodiscard]] bool is_news() const noexcept {
+    return flow().task == Task::report_rejected && is_named() && !row_.rejected;
+  }
   [[nodiscard]] bool is_alarm() const noexcept { return flow().task == Task::alarm; }
   [[nodiscard]] bool is_ending() const noexcept {
     return flow().task == Task::disconnect || flow().task == Task::erase;
@@ -200,10 +208,11 @@ private:
   [[nodiscard]] Millis wanted() const noexcept {
     return least(flow().min_validity, {life().value / 8 * 7});
   }
+  /// An access token whose refresh token was lost may be good until it expires. Where a refresh
+  /// kills it, only a resource server can tell.
   [[nodiscard]] bool is_usable() const noexcept {
-    const bool served = row_.status == Status::live ||
-                        (row_.status == Status::reconnect_required &&
-                         row_.cause == Cause::lost_in_flight && !traits_.old_access_dies);
+    const bool served = row_.status == Status::live || (row_.status == Status::reconnect_required &&
+                                                        row_.cause == Cause::lost_in_flight);
     return served && !row_.rejected && !(flow().forced && is_named()) && left().value > 0;
   }
   [[nodiscard]] bool is_good() const noexcept {
@@ -358,6 +367,7 @@ private:
     case Status::live: return decide_live();
     case Status::reconnect_required:
       if (is_usable()) return serve(Source::kept);
+      if (is_news()) return settle(Settle::mark);
       return refuse(Outcome::reconnect_required, row_.cause, now_);
     case Status::revoked: break;
     }
@@ -374,9 +384,7 @@ private:
     }
     if (!row_.has_refresh) return cannot_refresh();
     if (is_busy()) return wait_until(busy_until(), true);
-    if (flow().task == Task::report_rejected && is_named() && !row_.rejected && is_cooling()) {
-      return settle(Settle::mark);
-    }
+    if (is_news() && is_cooling()) return settle(Settle::mark);
     if (is_cooling()) return wait_until(row_.cool_down.next_attempt_at, false);
     if (!flow().answered && is_out_of_patience()) return wait_until(now_, false);
     if (flow().answered && flow().attempted && !is_alarm()) return end();
@@ -430,8 +438,16 @@ private:
       case Rotation::family_revoked: return lose();
       }
     }
-    if (row_.cool_down.sends >= policy_.max_sends) return settle(Settle::rest);
+    if (is_sent_often() && is_before(now_, rest_end(), policy_.rest)) return settle(Settle::rest);
     take_lease(probe);
+  }
+
+  [[nodiscard]] bool is_sent_often() const noexcept {
+    return row_.cool_down.sends >= policy_.max_sends;
+  }
+  /// After an attempt that nobody rested after, because its process died.
+  [[nodiscard]] UnixMillis rest_end() const noexcept {
+    return row_.intent.deadline.plus(policy_.rest);
   }
 
   void lose() noexcept {
@@ -453,7 +469,7 @@ private:
     next.intent.doubt = before;
     next.intent.open = true;
     next.intent.probe = probe;
-    next.cool_down.sends = one_more(next.cool_down.sends);
+    next.cool_down.sends = is_sent_often() ? 1 : one_more(next.cool_down.sends);
     flow().spent = generation();
     flow().epoch = next.epoch;
     arm(next.lease.deadline);
@@ -492,11 +508,13 @@ private:
   }
 
   void store_pair() noexcept {
-    const Tokens& tokens = flow().reply.tokens;
-    const bool both = tokens.has_refresh && !tokens.refresh_same;
     flow().cause = row_.cause;
-    persist(merge(row_, tokens, flow().at, flow().epoch, traits_),
-            both ? Blobs::pair : Blobs::access, Phase::storing);
+    persist(merge(row_, flow().reply.tokens, flow().at, flow().epoch, traits_),
+            brings_refresh_token() ? Blobs::pair : Blobs::access, Phase::storing);
+  }
+
+  [[nodiscard]] bool brings_refresh_token() const noexcept {
+    return flow().reply.tokens.has_refresh && !flow().reply.tokens.refresh_same;
   }
 
   void pair_stored() noexcept {
@@ -519,10 +537,14 @@ private:
   [[nodiscard]] Fate fate() const noexcept {
     const bool unmoved = row_.version == flow().spent.version;
     if (traits_.rotation != Rotation::grace_new) return unmoved ? Fate::store : Fate::drop;
-    if (!unmoved) return row_.pair_epoch < flow().epoch ? Fate::store : Fate::drop;
+    if (!unmoved) {
+      // One without a refresh token says nothing about the one that is stored.
+      const bool later = row_.pair_epoch < flow().epoch && brings_refresh_token();
+      return later ? Fate::store : Fate::drop;
+    }
     const Intent& last = row_.intent;
     if ((last.open ? last.epoch : last.doubt_epoch) <= flow().epoch) return Fate::store;
-    if (last.open && flow().tries < policy_.max_tries) return Fate::wait;
+    if (last.open && (flow().tries < policy_.max_tries || is_in_flight())) return Fate::wait;
     const UnixMillis next = is_cooling() ? row_.cool_down.next_attempt_at : now_;
     const bool in_grace = rotation_now(row_, next, traits_, policy_) == Rotation::grace_new;
     return in_grace ? Fate::drop : Fate::store;
@@ -535,7 +557,10 @@ private:
     if (row_.pair_epoch == flow().epoch) return pair_stored();
     switch (fate()) {
     case Fate::store: return store_pair();
-    case Fate::wait: return wait_again();
+    case Fate::wait:
+      // The store is there: what it failed before does not count.
+      if (is_in_flight()) flow().tries = std::min(flow().tries, half(policy_.max_tries));
+      return wait_again();
     case Fate::drop: break;
     }
     notify(News::lost_race);
@@ -581,11 +606,10 @@ private:
       next.status = Status::reconnect_required;
       next.cause = flow().cause;
       next.ended_at = now_;
-      next.cool_down = {};
       give_back(next);
       break;
     case Settle::rest:
-      next.cool_down = {now_.plus(policy_.rest), row_.cool_down.failures, 0};
+      next.cool_down = {earlier(rest_end(), now_.plus(policy_.rest)), row_.cool_down.failures, 0};
       break;
     case Settle::mark: break;
     }
@@ -809,7 +833,7 @@ private:
 
   [[nodiscard]] bool may_refresh() const noexcept {
     return row_.status == Status::live && row_.has_refresh && !is_usable() && !flow().attempted &&
-           !is_cooling() && (!is_leased() || is_mine()) && !is_in_flight(row_, now_, policy_);
+           !is_cooling() && (!is_leased() || is_mine()) && !is_in_flight();
   }
 
   void hold() noexcept {
@@ -867,89 +891,73 @@ private:
   bool is_corrupt_{false};
 };
 
-// The bytes of a row -----------------------------------------------------------------------------
+// The bytes of a row and of a flow ----------------------------------------------------------------
 
 constexpr std::uint8_t format = 1;
+/// Another than that of a row, so that neither is read as the other.
+constexpr std::uint8_t flow_format = 0xf1;
 
-/// One description of the layout for both directions: `Put` and `Get` have the same calls.
-template <class Codec, class R> void lay_out(Codec& codec, R& row) noexcept {
-  codec.one(row.status);
-  codec.one(row.cause);
-  codec.one(row.intent.doubt);
-  codec.one(row.intent.probes);
-  codec.one(row.cool_down.failures);
-  codec.one(row.cool_down.sends);
-  codec.flags({&row.has_refresh, &row.rejected, &row.held, &row.intent.open, &row.intent.probe});
-  for (auto& byte : row.id.bytes) codec.one(byte);
-  codec.eight(row.version);
-  codec.eight(row.epoch);
-  codec.eight(row.pair_epoch);
-  codec.eight(row.login_at.value);
-  codec.eight(row.obtained_at.value);
-  codec.eight(row.access_expires_at.value);
-  codec.eight(row.refresh_expires_at.value);
-  codec.eight(row.absolute_expires_at.value);
-  codec.eight(row.ended_at.value);
-  codec.eight(row.lease.holder);
-  codec.eight(row.lease.epoch);
-  codec.eight(row.lease.deadline.value);
-  codec.eight(row.intent.epoch);
-  codec.eight(row.intent.doubt_epoch);
-  codec.eight(row.intent.version_spent);
-  codec.eight(row.intent.first_at.value);
-  codec.eight(row.intent.deadline.value);
-  codec.eight(row.cool_down.next_attempt_at.value);
+/// Bytes that lie together in an object, and stand like that in its encoding; 0: one bool.
+struct Piece {
+  std::uint8_t at;
+  std::uint8_t size;
+};
+using Pieces = std::span<const Piece>;
+
+constexpr Piece row_pieces[] = {
+    {offsetof(Row, id), 16 + 9 * 8},   {offsetof(Row, lease), 3 * 8},
+    {offsetof(Row, intent), 5 * 8},    {offsetof(Row, intent.probes), 2},
+    {offsetof(Row, intent.open), 0},   {offsetof(Row, intent.probe), 0},
+    {offsetof(Row, cool_down), 8 + 2}, {offsetof(Row, status), 2},
+    {offsetof(Row, has_refresh), 0},   {offsetof(Row, rejected), 0},
+    {offsetof(Row, held), 0},
+};
+constexpr Piece flow_pieces[] = {
+    {offsetof(Flow, task), 5},
+    {offsetof(Flow, answered), 0},
+    {offsetof(Flow, forced), 0},
+    {offsetof(Flow, attempted), 0},
+    {offsetof(Flow, waited), 0},
+    {offsetof(Flow, min_validity), 5 * 8 + 2 * (16 + 8)},
+    {offsetof(Flow, reply), 2},
+    {offsetof(Flow, reply.retry_after), 3 * 8},
+    {offsetof(Flow, reply.tokens.has_refresh), 0},
+    {offsetof(Flow, reply.tokens.refresh_same), 0},
+    {offsetof(Flow, reply.tokens.has_scope), 0},
+    {offsetof(Flow, receipt.revoked), 0},
+    {offsetof(Flow, receipt.deleted), 0},
+    {offsetof(Flow, receipt.reason), 1},
+};
+
+/// Of an encoding: the format number and the pieces.
+constexpr std::size_t size_of(Pieces pieces) noexcept {
+  std::size_t size = 1;
+  for (const Piece piece : pieces) size += piece.size == 0 ? 1U : piece.size;
+  return size;
+}
+// A new member is either in a piece or changes one of these.
+static_assert(size_of(row_pieces) == row_size && sizeof(Row) == 184);
+static_assert(size_of(flow_pieces) == flow_size && sizeof(Flow) == 152);
+static_assert(std::endian::native == std::endian::little);
+
+void write(const void* object, Pieces pieces, std::uint8_t* out) noexcept {
+  for (const Piece piece : pieces) {
+    const std::size_t size = piece.size == 0 ? 1U : piece.size;
+    std::memcpy(out, static_cast<const std::uint8_t*>(object) + piece.at, size);
+    out += size;
+  }
 }
 
-class Put {
-public:
-  explicit Put(MutBytes out) noexcept : out_{out} {}
-  template <class T> void one(const T& value) noexcept {
-    out_.put(static_cast<std::uint8_t>(value));
+/// @return false for a bool that is neither.
+bool read(void* object, Pieces pieces, const std::uint8_t* in) noexcept {
+  for (const Piece piece : pieces) {
+    const std::size_t size = piece.size == 0 ? 1U : piece.size;
+    if (piece.size == 0 && *in > 1) return false;
+    std::memcpy(static_cast<std::uint8_t*>(object) + piece.at, in, size);
+    in += size;
   }
-  template <class T> void eight(const T& value) noexcept {
-    for (unsigned bit = 0; bit < 64; bit += 8) {
-      out_.put(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> bit));
-    }
-  }
-  void flags(std::initializer_list<const bool*> flags) noexcept {
-    unsigned bits = 0;
-    unsigned bit = 1;
-    for (const bool* flag : flags) {
-      if (*flag) bits |= bit;
-      bit <<= 1;
-    }
-    one(bits);
-  }
-
-private:
-  Writer out_;
-};
-
-class Get {
-public:
-  explicit Get(Bytes in) noexcept : in_{in} {}
-  template <class T> void one(T& value) noexcept { value = static_cast<T>(in_[at_++]); }
-  template <class T> void eight(T& value) noexcept {
-    std::uint64_t bits = 0;
-    for (unsigned bit = 0; bit < 64; bit += 8) bits |= std::uint64_t{in_[at_++]} << bit;
-    value = static_cast<T>(bits);
-  }
-  void flags(std::initializer_list<bool*> flags) noexcept {
-    unsigned bits = in_[at_++];
-    for (bool* flag : flags) {
-      *flag = (bits & 1) != 0;
-      bits >>= 1;
-    }
-    good_ = bits == 0;
-  }
-  [[nodiscard]] bool good() const noexcept { return good_; }
-
-private:
-  Bytes in_;
-  std::size_t at_{0};
-  bool good_{true};
-};
+  return true;
+}
 
 bool is_time(UnixMillis at) noexcept { return at.value >= 0 && at.value <= UnixMillis::max; }
 
@@ -978,17 +986,33 @@ bool has_sound_intent(const Row& row) noexcept {
          intent.doubt <= Doubt::silent && (intent.open || !intent.probe);
 }
 
+/// Why reconnecting is necessary.
+bool is_of_death(Cause cause) noexcept {
+  return cause >= Cause::refused && cause <= Cause::token_rejected;
+}
+
 bool has_sound_end(const Row& row) noexcept {
   switch (row.status) {
   case Status::absent: return false;
   case Status::live: return row.cause == Cause::none;
-  case Status::reconnect_required:
-    return row.cause >= Cause::refused && row.cause <= Cause::token_rejected;
+  case Status::reconnect_required: return is_of_death(row.cause);
   case Status::revoked:
     return row.cause >= Cause::revoked_by_provider && row.cause <= Cause::erased &&
            !row.has_refresh && !row.held && row.lease.holder == 0 && row.intent.epoch == 0;
   }
   return false;
+}
+
+bool is_sound(const Flow& flow) noexcept {
+  const bool dies = flow.phase == Phase::settling && flow.settle == Settle::dead;
+  if (dies && !is_of_death(flow.cause)) return false;
+  // An alarm has no caller who could be answered.
+  if (flow.task == Task::alarm && !flow.answered) return false;
+  return flow.task <= Task::erase && flow.phase <= Phase::ended && flow.settle <= Settle::keep &&
+         flow.cause <= Cause::erased && flow.min_validity.value >= 0 && is_time(flow.give_up_at) &&
+         is_time(flow.at) && flow.epoch < max_counter && flow.spent.version < max_counter &&
+         flow.reply.kind >= ReplyClass::ok && flow.reply.kind <= ReplyClass::not_understood &&
+         flow.reply.doubt <= Doubt::silent && flow.receipt.reason <= Reason::corrupt;
 }
 
 // Lengths of time ---------------------------------------------------------------------------------
@@ -1039,17 +1063,30 @@ bool is_sound(const Row& row) noexcept {
 
 void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept {
   out[0] = format;
-  Put put{out.subspan<1>()};
-  lay_out(put, row);
+  write(&row, row_pieces, out.data() + 1);
 }
 
 Result<Row> decode(Bytes bytes) noexcept {
   if (bytes.size() != row_size || bytes[0] != format) return Errc::corrupt;
   Row row;
-  Get get{bytes.subspan(1)};
-  lay_out(get, row);
-  if (!get.good() || !is_sound(row)) return Errc::corrupt;
+  if (!read(&row, row_pieces, bytes.data() + 1) || !is_sound(row)) return Errc::corrupt;
   return row;
+}
+
+void encode(const Flow& flow, std::span<std::uint8_t, flow_size> out) noexcept {
+  out[0] = flow_format;
+  write(&flow, flow_pieces, out.data() + 1);
+}
+
+Result<Flow> decode_flow(Bytes bytes) noexcept {
+  if (bytes.size() != flow_size || bytes[0] != flow_format) return Errc::corrupt;
+  Flow flow;
+  if (!read(&flow, flow_pieces, bytes.data() + 1) || !is_sound(flow)) return Errc::corrupt;
+  if (flow.phase != Phase::begin) return flow;
+  std::uint8_t unbegun[flow_size];
+  encode(Flow{}, unbegun);
+  if (std::memcmp(bytes.data(), unbegun, flow_size) != 0) return Errc::corrupt;
+  return flow;
 }
 
 Row merge(const Row& row, const Tokens& tokens, UnixMillis asked_at, std::uint64_t epoch,
@@ -1101,6 +1138,22 @@ Doubt doubt_of(const Row& row, UnixMillis now, const Policy& policy) noexcept {
 Step step(const Row& row, const Flow& flow, const Event& event, UnixMillis now,
           const Traits& traits, const Policy& policy) noexcept {
   return Turn{row, flow, event, now, traits, policy}.take();
+}
+
+Standing standing(const Row& row, UnixMillis now) noexcept {
+  switch (row.status) {
+  case Status::absent: return Standing::not_connected;
+  case Status::live:
+    if (row.intent.open && row.lease.deadline.value > now.value) return Standing::refreshing;
+    if (!row.has_refresh && (row.rejected || row.access_expires_at.value <= now.value)) {
+      return Standing::reconnect_required;
+    }
+    return Standing::connected;
+  case Status::reconnect_required: return Standing::reconnect_required;
+  case Status::revoked: break;
+  }
+  const bool ours = row.cause == Cause::disconnected || row.cause == Cause::erased;
+  return ours ? Standing::disconnected : Standing::revoked;
 }
 
 Errc to_errc(Outcome outcome) noexcept {

@@ -28,6 +28,8 @@ std::string_view to_string(Rule rule) noexcept {
   case Rule::no_org: return "no_org";
   case Rule::role_is_member: return "role_is_member";
   case Rule::asked_for_self: return "asked_for_self";
+  case Rule::own_account: return "own_account";
+  case Rule::on_behalf: return "on_behalf";
   }
   __builtin_trap();
 }
@@ -47,6 +49,18 @@ Result<Target> connect_target(const Facts& facts, Scope requested) noexcept {
   case Scope::org:
     if (target->scope != Scope::org) return Errc::not_allowed;
     return target;
+  }
+  __builtin_trap();
+}
+
+Result<Target> erase_target(std::string_view subject, Eraser kind, std::string_view id) noexcept {
+  if (!text::is_plain(subject, max_id) || !text::is_plain(id, max_id)) return Errc::claim_invalid;
+  switch (kind) {
+  case Eraser::human:
+    if (subject != id) return Errc::not_allowed;
+    return Target{Scope::user, id, Rule::own_account};
+  case Eraser::service: return Target{Scope::user, id, Rule::on_behalf};
+  case Eraser::device: return Errc::not_allowed;
   }
   __builtin_trap();
 }

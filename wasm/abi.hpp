@@ -6,7 +6,9 @@
 
 #include "latchkey/error.hpp"
 #include "latchkey/keys.hpp"
+#include "latchkey/refresh.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -107,6 +109,21 @@ struct GuardRequestRequest {
   std::uint8_t media_type;
   std::uint8_t proxied;
   std::uint8_t unused[6];
+};
+
+/// `headers` is a list with a name and a value for each. `absence`: 0 for an answer. What is
+/// configured beats the profile: `access_ttl_ms` -1 and `unspent` 2 leave it at that.
+struct RefreshClassifyRequest {
+  double now_ms;
+  double access_ttl_ms;
+  Slice headers;
+  Slice body;
+  Slice profile;
+  Slice sent;
+  std::uint32_t free;
+  std::uint16_t status;
+  std::uint8_t absence;
+  std::uint8_t unspent;
 };
 
 /// Every reply begins with how far the arena was used (for wiping) and where an error was noticed.
@@ -220,10 +237,45 @@ struct DisconnectReply {
   std::uint8_t unused[5];
 };
 
+/// Absent times and lengths are 0.
+struct RefreshClassifyReply {
+  ReplyHead head;
+  double retry_after_ms;
+  double retry_at_ms;
+  double lifetime_ms;
+  double refresh_lifetime_ms;
+  Slice access_token;
+  Slice refresh_token;
+  Slice scope;
+  Slice code;
+  std::uint8_t kind;
+  std::uint8_t doubt;
+  std::uint8_t has_scope;
+  std::uint8_t refresh_same;
+  std::uint32_t unused;
+};
+
+/// `at_ms` is -1 when the event says no time. `subjects` is a list whose texts begin with a digit
+/// for the kind of tokens.
+struct WebhookReply {
+  ReplyHead head;
+  double at_ms;
+  double until_ms;
+  Slice subjects;
+  Slice key;
+  std::uint8_t change;
+  std::uint8_t reach;
+  std::uint8_t unused[6];
+};
+
 /// `variable` names the one that is wrong; otherwise `providers` is a list with `provider_fields`
 /// texts for each provider: name, profile, title, client id, the four URLs (authorization, token,
-/// revocation, user info), scopes, issuer, the names of the two secret variables, and five flags as
-/// digits (scope separator, authentication style, response mode, PKCE, `iss` required).
+/// revocation, user info), scopes, issuer, the names of the two secret variables, flags as digits
+/// (scope separator, authentication style, response mode, PKCE, `iss` required, shape of a
+/// revocation, then `refresh::Facts`: rotation, after its grace, revocation, revocation needs a
+/// live token, old access token dies, redirect URI needed, 5xx unspent), and lengths in
+/// milliseconds, a blank behind each (grace, access lifetime, the longest, idle, absolute,
+/// time-out, lag, lifetime beside a refresh token).
 struct ConfigReply {
   ReplyHead head;
   Slice variable;
@@ -236,7 +288,134 @@ struct ConfigReply {
   std::uint8_t cause;
   std::uint8_t unused[5];
 };
-inline constexpr std::uint32_t provider_fields = 13;
+inline constexpr std::uint32_t provider_fields = 14;
+
+/// What a step needs to know beside row, flow and event. Times are lengths in milliseconds.
+struct RefreshSettings {
+  double window_ms;
+  double jitter_ms;
+  double time_out_ms;
+  double lease_ms;
+  double patience_ms;
+  double poll_ms;
+  double back_off_ms;
+  double max_back_off_ms;
+  double rest_ms;
+  double grace_ms;
+  double access_lifetime_ms;
+  double max_access_lifetime_ms;
+  double refresh_idle_ms;
+  double refresh_absolute_ms;
+  double provider_time_out_ms;
+  double lag_ms;
+  std::uint8_t max_sends;
+  std::uint8_t max_probes;
+  std::uint8_t max_tries;
+  std::uint8_t proactive;
+  std::uint8_t rotation;
+  std::uint8_t after_grace;
+  std::uint8_t revocation;
+  std::uint8_t old_access_dies;
+  std::uint8_t revocation_needs_live;
+  std::uint8_t unused[7];
+};
+
+struct RefreshAdmitRequest {
+  double min_ttl_ms;
+  Slice settings;
+  std::uint32_t max_value;
+  std::uint8_t cas;
+  std::uint8_t strong_read;
+  std::uint8_t negative_cache;
+  std::uint8_t has_traits;
+};
+
+/// `row` is absent where nothing is stored, `flow` where one begins.
+struct RefreshStepRequest {
+  double now_ms;
+  double min_validity_ms;
+  double at_ms;
+  double version;
+  double retry_after_ms;
+  double lifetime_ms;
+  double refresh_lifetime_ms;
+  std::uint32_t entropy_low;
+  std::uint32_t entropy_high;
+  refresh::Id id;
+  Slice row;
+  Slice flow;
+  Slice settings;
+  std::uint32_t free;
+  std::uint8_t kind;
+  std::uint8_t seen;
+  std::uint8_t task;
+  std::uint8_t cause;
+  std::uint8_t reply_kind;
+  std::uint8_t doubt;
+  std::uint8_t has_refresh;
+  std::uint8_t refresh_same;
+  std::uint8_t has_scope;
+  std::uint8_t revoked;
+  std::uint8_t unused[2];
+};
+
+/// One of a reply's effects. A moment that never comes is -1.
+struct RefreshEffect {
+  double at_ms;
+  double version;
+  double condition_version;
+  double condition_epoch;
+  refresh::Id id;
+  refresh::Id condition_id;
+  std::uint8_t kind;
+  std::uint8_t outcome;
+  std::uint8_t cause;
+  std::uint8_t token;
+  std::uint8_t source;
+  std::uint8_t blobs;
+  std::uint8_t news;
+  std::uint8_t probe;
+  std::uint8_t persist_failed;
+  std::uint8_t keep_scopes;
+  std::uint8_t corrupt;
+  std::uint8_t revoked;
+  std::uint8_t deleted;
+  std::uint8_t reason;
+  std::uint8_t unused[2];
+};
+
+/// `row` is the row to be written, absent where there is none to write or the record is to go;
+/// `epoch` is that row's. `effects` are one behind another.
+struct RefreshStepReply {
+  ReplyHead head;
+  double epoch;
+  Slice effects;
+  Slice row;
+  Slice flow;
+};
+
+/// Absent times are -1.
+struct RefreshRowReply {
+  ReplyHead head;
+  double version;
+  double epoch;
+  double login_at_ms;
+  double obtained_at_ms;
+  double access_expires_at_ms;
+  double refresh_expires_at_ms;
+  double ended_at_ms;
+  double leased_until_ms;
+  double next_attempt_at_ms;
+  refresh::Id id;
+  std::uint8_t status;
+  std::uint8_t cause;
+  std::uint8_t doubt;
+  std::uint8_t failures;
+  std::uint8_t has_refresh;
+  std::uint8_t rejected;
+  std::uint8_t held;
+  std::uint8_t standing;
+};
 
 /// A field as the generator and the layout hash see it.
 struct Field {
@@ -259,6 +438,7 @@ template <class T> constexpr std::string_view type_name() noexcept {
   if constexpr (std::is_same_v<T, Slice>) return "slice";
   if constexpr (std::is_same_v<T, Piece>) return "piece";
   if constexpr (std::is_same_v<T, ReplyHead>) return "head";
+  if constexpr (std::is_same_v<T, refresh::Id>) return "id";
   return {};
 }
 
@@ -302,6 +482,13 @@ inline constexpr Field guard_request_request[] = {
     LK_FIELD(GuardRequestRequest, origin),       LK_FIELD(GuardRequestRequest, sec_fetch_site),
     LK_FIELD(GuardRequestRequest, content_type), LK_FIELD(GuardRequestRequest, own_origin),
     LK_FIELD(GuardRequestRequest, media_type),   LK_FIELD(GuardRequestRequest, proxied),
+};
+inline constexpr Field refresh_classify_request[] = {
+    LK_FIELD(RefreshClassifyRequest, now_ms),  LK_FIELD(RefreshClassifyRequest, access_ttl_ms),
+    LK_FIELD(RefreshClassifyRequest, headers), LK_FIELD(RefreshClassifyRequest, body),
+    LK_FIELD(RefreshClassifyRequest, profile), LK_FIELD(RefreshClassifyRequest, sent),
+    LK_FIELD(RefreshClassifyRequest, free),    LK_FIELD(RefreshClassifyRequest, status),
+    LK_FIELD(RefreshClassifyRequest, absence), LK_FIELD(RefreshClassifyRequest, unspent),
 };
 inline constexpr Field reply_head[] = {LK_FIELD(ReplyHead, used), LK_FIELD(ReplyHead, at)};
 inline constexpr Field bytes_reply[] = {LK_FIELD(BytesReply, head), LK_FIELD(BytesReply, bytes)};
@@ -365,6 +552,27 @@ inline constexpr Field disconnect_reply[] = {
     LK_FIELD(DisconnectReply, deleted),
     LK_FIELD(DisconnectReply, reason),
 };
+inline constexpr Field refresh_classify_reply[] = {
+    LK_FIELD(RefreshClassifyReply, head),
+    LK_FIELD(RefreshClassifyReply, retry_after_ms),
+    LK_FIELD(RefreshClassifyReply, retry_at_ms),
+    LK_FIELD(RefreshClassifyReply, lifetime_ms),
+    LK_FIELD(RefreshClassifyReply, refresh_lifetime_ms),
+    LK_FIELD(RefreshClassifyReply, access_token),
+    LK_FIELD(RefreshClassifyReply, refresh_token),
+    LK_FIELD(RefreshClassifyReply, scope),
+    LK_FIELD(RefreshClassifyReply, code),
+    LK_FIELD(RefreshClassifyReply, kind),
+    LK_FIELD(RefreshClassifyReply, doubt),
+    LK_FIELD(RefreshClassifyReply, has_scope),
+    LK_FIELD(RefreshClassifyReply, refresh_same),
+};
+inline constexpr Field webhook_reply[] = {
+    LK_FIELD(WebhookReply, head),     LK_FIELD(WebhookReply, at_ms),
+    LK_FIELD(WebhookReply, until_ms), LK_FIELD(WebhookReply, subjects),
+    LK_FIELD(WebhookReply, key),      LK_FIELD(WebhookReply, change),
+    LK_FIELD(WebhookReply, reach),
+};
 inline constexpr Field config_reply[] = {
     LK_FIELD(ConfigReply, head),
     LK_FIELD(ConfigReply, variable),
@@ -376,6 +584,113 @@ inline constexpr Field config_reply[] = {
     LK_FIELD(ConfigReply, connect_enabled),
     LK_FIELD(ConfigReply, cause),
 };
+inline constexpr Field refresh_settings[] = {
+    LK_FIELD(RefreshSettings, window_ms),
+    LK_FIELD(RefreshSettings, jitter_ms),
+    LK_FIELD(RefreshSettings, time_out_ms),
+    LK_FIELD(RefreshSettings, lease_ms),
+    LK_FIELD(RefreshSettings, patience_ms),
+    LK_FIELD(RefreshSettings, poll_ms),
+    LK_FIELD(RefreshSettings, back_off_ms),
+    LK_FIELD(RefreshSettings, max_back_off_ms),
+    LK_FIELD(RefreshSettings, rest_ms),
+    LK_FIELD(RefreshSettings, grace_ms),
+    LK_FIELD(RefreshSettings, access_lifetime_ms),
+    LK_FIELD(RefreshSettings, max_access_lifetime_ms),
+    LK_FIELD(RefreshSettings, refresh_idle_ms),
+    LK_FIELD(RefreshSettings, refresh_absolute_ms),
+    LK_FIELD(RefreshSettings, provider_time_out_ms),
+    LK_FIELD(RefreshSettings, lag_ms),
+    LK_FIELD(RefreshSettings, max_sends),
+    LK_FIELD(RefreshSettings, max_probes),
+    LK_FIELD(RefreshSettings, max_tries),
+    LK_FIELD(RefreshSettings, proactive),
+    LK_FIELD(RefreshSettings, rotation),
+    LK_FIELD(RefreshSettings, after_grace),
+    LK_FIELD(RefreshSettings, revocation),
+    LK_FIELD(RefreshSettings, old_access_dies),
+    LK_FIELD(RefreshSettings, revocation_needs_live),
+};
+inline constexpr Field refresh_admit_request[] = {
+    LK_FIELD(RefreshAdmitRequest, min_ttl_ms),  LK_FIELD(RefreshAdmitRequest, settings),
+    LK_FIELD(RefreshAdmitRequest, max_value),   LK_FIELD(RefreshAdmitRequest, cas),
+    LK_FIELD(RefreshAdmitRequest, strong_read), LK_FIELD(RefreshAdmitRequest, negative_cache),
+    LK_FIELD(RefreshAdmitRequest, has_traits),
+};
+inline constexpr Field refresh_step_request[] = {
+    LK_FIELD(RefreshStepRequest, now_ms),
+    LK_FIELD(RefreshStepRequest, min_validity_ms),
+    LK_FIELD(RefreshStepRequest, at_ms),
+    LK_FIELD(RefreshStepRequest, version),
+    LK_FIELD(RefreshStepRequest, retry_after_ms),
+    LK_FIELD(RefreshStepRequest, lifetime_ms),
+    LK_FIELD(RefreshStepRequest, refresh_lifetime_ms),
+    LK_FIELD(RefreshStepRequest, entropy_low),
+    LK_FIELD(RefreshStepRequest, entropy_high),
+    LK_FIELD(RefreshStepRequest, id),
+    LK_FIELD(RefreshStepRequest, row),
+    LK_FIELD(RefreshStepRequest, flow),
+    LK_FIELD(RefreshStepRequest, settings),
+    LK_FIELD(RefreshStepRequest, free),
+    LK_FIELD(RefreshStepRequest, kind),
+    LK_FIELD(RefreshStepRequest, seen),
+    LK_FIELD(RefreshStepRequest, task),
+    LK_FIELD(RefreshStepRequest, cause),
+    LK_FIELD(RefreshStepRequest, reply_kind),
+    LK_FIELD(RefreshStepRequest, doubt),
+    LK_FIELD(RefreshStepRequest, has_refresh),
+    LK_FIELD(RefreshStepRequest, refresh_same),
+    LK_FIELD(RefreshStepRequest, has_scope),
+    LK_FIELD(RefreshStepRequest, revoked),
+};
+inline constexpr Field refresh_effect[] = {
+    LK_FIELD(RefreshEffect, at_ms),
+    LK_FIELD(RefreshEffect, version),
+    LK_FIELD(RefreshEffect, condition_version),
+    LK_FIELD(RefreshEffect, condition_epoch),
+    LK_FIELD(RefreshEffect, id),
+    LK_FIELD(RefreshEffect, condition_id),
+    LK_FIELD(RefreshEffect, kind),
+    LK_FIELD(RefreshEffect, outcome),
+    LK_FIELD(RefreshEffect, cause),
+    LK_FIELD(RefreshEffect, token),
+    LK_FIELD(RefreshEffect, source),
+    LK_FIELD(RefreshEffect, blobs),
+    LK_FIELD(RefreshEffect, news),
+    LK_FIELD(RefreshEffect, probe),
+    LK_FIELD(RefreshEffect, persist_failed),
+    LK_FIELD(RefreshEffect, keep_scopes),
+    LK_FIELD(RefreshEffect, corrupt),
+    LK_FIELD(RefreshEffect, revoked),
+    LK_FIELD(RefreshEffect, deleted),
+    LK_FIELD(RefreshEffect, reason),
+};
+inline constexpr Field refresh_step_reply[] = {
+    LK_FIELD(RefreshStepReply, head),    LK_FIELD(RefreshStepReply, epoch),
+    LK_FIELD(RefreshStepReply, effects), LK_FIELD(RefreshStepReply, row),
+    LK_FIELD(RefreshStepReply, flow),
+};
+inline constexpr Field refresh_row_reply[] = {
+    LK_FIELD(RefreshRowReply, head),
+    LK_FIELD(RefreshRowReply, version),
+    LK_FIELD(RefreshRowReply, epoch),
+    LK_FIELD(RefreshRowReply, login_at_ms),
+    LK_FIELD(RefreshRowReply, obtained_at_ms),
+    LK_FIELD(RefreshRowReply, access_expires_at_ms),
+    LK_FIELD(RefreshRowReply, refresh_expires_at_ms),
+    LK_FIELD(RefreshRowReply, ended_at_ms),
+    LK_FIELD(RefreshRowReply, leased_until_ms),
+    LK_FIELD(RefreshRowReply, next_attempt_at_ms),
+    LK_FIELD(RefreshRowReply, id),
+    LK_FIELD(RefreshRowReply, status),
+    LK_FIELD(RefreshRowReply, cause),
+    LK_FIELD(RefreshRowReply, doubt),
+    LK_FIELD(RefreshRowReply, failures),
+    LK_FIELD(RefreshRowReply, has_refresh),
+    LK_FIELD(RefreshRowReply, rejected),
+    LK_FIELD(RefreshRowReply, held),
+    LK_FIELD(RefreshRowReply, standing),
+};
 
 inline constexpr Layout layouts[] = {
     {"StateIssueRequest", sizeof(StateIssueRequest), state_issue_request},
@@ -383,6 +698,7 @@ inline constexpr Layout layouts[] = {
     {"CallbackPlanRequest", sizeof(CallbackPlanRequest), callback_plan_request},
     {"PrincipalIssueRequest", sizeof(PrincipalIssueRequest), principal_issue_request},
     {"GuardRequestRequest", sizeof(GuardRequestRequest), guard_request_request},
+    {"RefreshClassifyRequest", sizeof(RefreshClassifyRequest), refresh_classify_request},
     {"ReplyHead", sizeof(ReplyHead), reply_head},
     {"BytesReply", sizeof(BytesReply), bytes_reply},
     {"FlagReply", sizeof(FlagReply), flag_reply},
@@ -395,8 +711,103 @@ inline constexpr Layout layouts[] = {
     {"ExchangeReply", sizeof(ExchangeReply), exchange_reply},
     {"AccountReply", sizeof(AccountReply), account_reply},
     {"DisconnectReply", sizeof(DisconnectReply), disconnect_reply},
+    {"RefreshClassifyReply", sizeof(RefreshClassifyReply), refresh_classify_reply},
+    {"WebhookReply", sizeof(WebhookReply), webhook_reply},
     {"ConfigReply", sizeof(ConfigReply), config_reply},
+    {"RefreshSettings", sizeof(RefreshSettings), refresh_settings},
+    {"RefreshAdmitRequest", sizeof(RefreshAdmitRequest), refresh_admit_request},
+    {"RefreshStepRequest", sizeof(RefreshStepRequest), refresh_step_request},
+    {"RefreshEffect", sizeof(RefreshEffect), refresh_effect},
+    {"RefreshStepReply", sizeof(RefreshStepReply), refresh_step_reply},
+    {"RefreshRowReply", sizeof(RefreshRowReply), refresh_row_reply},
 };
+
+/// The name of an enumerator as it stands in the source; empty for a number that has none.
+template <auto Value> constexpr std::string_view name_of() noexcept {
+  std::string_view name{__PRETTY_FUNCTION__};
+  name.remove_prefix(name.find("Value = ") + 8);
+  name = name.substr(0, name.find_first_of(";]"));
+  if (name.find('(') != std::string_view::npos) return {};
+  return name.substr(name.rfind(':') + 1);
+}
+
+/// The names of an enumeration whose values cross: each at its number.
+inline constexpr std::size_t max_enumerators = 16;
+struct Enumeration {
+  std::string_view name;
+  std::array<std::string_view, max_enumerators> values;
+};
+
+template <class E, std::size_t... N>
+constexpr Enumeration enumeration(std::string_view name, std::index_sequence<N...>) noexcept {
+  static_assert(name_of<static_cast<E>(max_enumerators)>().empty());
+  return {name, {name_of<static_cast<E>(N)>()...}};
+}
+template <class E> constexpr Enumeration enumeration(std::string_view name) noexcept {
+  return enumeration<E>(name, std::make_index_sequence<max_enumerators>{});
+}
+
+inline constexpr Enumeration enumerations[] = {
+    enumeration<refresh::Rotation>("rotation"), enumeration<refresh::Revocation>("revocation"),
+    enumeration<refresh::Status>("status"),     enumeration<refresh::Cause>("cause"),
+    enumeration<refresh::Doubt>("doubt"),       enumeration<refresh::ReplyClass>("replyClass"),
+    enumeration<refresh::Revoked>("revoked"),   enumeration<refresh::Task>("task"),
+    enumeration<refresh::EventKind>("event"),   enumeration<refresh::Seen>("seen"),
+    enumeration<refresh::Reason>("reason"),     enumeration<refresh::EffectKind>("effect"),
+    enumeration<refresh::Outcome>("outcome"),   enumeration<refresh::Which>("which"),
+    enumeration<refresh::Source>("source"),     enumeration<refresh::Blobs>("blobs"),
+    enumeration<refresh::News>("news"),         enumeration<refresh::Standing>("standing"),
+};
+
+/// One list for both directions, so that no length of time is read as another.
+struct PolicyTime {
+  double RefreshSettings::* at;
+  Millis refresh::Policy::* value;
+};
+inline constexpr PolicyTime policy_times[] = {
+    {&RefreshSettings::window_ms, &refresh::Policy::window},
+    {&RefreshSettings::jitter_ms, &refresh::Policy::jitter},
+    {&RefreshSettings::time_out_ms, &refresh::Policy::time_out},
+    {&RefreshSettings::lease_ms, &refresh::Policy::lease},
+    {&RefreshSettings::patience_ms, &refresh::Policy::patience},
+    {&RefreshSettings::poll_ms, &refresh::Policy::poll},
+    {&RefreshSettings::back_off_ms, &refresh::Policy::back_off},
+    {&RefreshSettings::max_back_off_ms, &refresh::Policy::max_back_off},
+    {&RefreshSettings::rest_ms, &refresh::Policy::rest},
+};
+struct TraitsTime {
+  double RefreshSettings::* at;
+  Millis refresh::Traits::* value;
+};
+inline constexpr TraitsTime traits_times[] = {
+    {&RefreshSettings::grace_ms, &refresh::Traits::grace},
+    {&RefreshSettings::access_lifetime_ms, &refresh::Traits::access_lifetime},
+    {&RefreshSettings::max_access_lifetime_ms, &refresh::Traits::max_access_lifetime},
+    {&RefreshSettings::refresh_idle_ms, &refresh::Traits::refresh_idle},
+    {&RefreshSettings::refresh_absolute_ms, &refresh::Traits::refresh_absolute},
+    {&RefreshSettings::provider_time_out_ms, &refresh::Traits::time_out},
+    {&RefreshSettings::lag_ms, &refresh::Traits::lag},
+};
+
+/// Settings as they cross.
+[[nodiscard]] constexpr RefreshSettings to_settings(const refresh::Policy& policy,
+                                                    const refresh::Traits& traits) noexcept {
+  RefreshSettings out{};
+  for (const auto& time : policy_times)
+    out.*time.at = static_cast<double>((policy.*time.value).value);
+  for (const auto& time : traits_times)
+    out.*time.at = static_cast<double>((traits.*time.value).value);
+  out.max_sends = policy.max_sends;
+  out.max_probes = policy.max_probes;
+  out.max_tries = policy.max_tries;
+  out.proactive = policy.proactive ? 1 : 0;
+  out.rotation = static_cast<std::uint8_t>(traits.rotation);
+  out.after_grace = static_cast<std::uint8_t>(traits.after_grace);
+  out.revocation = static_cast<std::uint8_t>(traits.revocation);
+  out.old_access_dies = traits.old_access_dies ? 1 : 0;
+  out.revocation_needs_live = traits.revocation_needs_live ? 1 : 0;
+  return out;
+}
 
 template <class... T>
 inline constexpr bool all_plain = ((std::is_trivially_copyable_v<T> &&
@@ -406,8 +817,12 @@ static_assert(
     all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest, PrincipalIssueRequest,
               GuardRequestRequest, BytesReply, FlagReply, StateIssueReply, StateReply,
               CallbackPlanReply, PrincipalReply, ScopeTargetReply, GuardRequestReply, ExchangeReply,
-              AccountReply, DisconnectReply, ConfigReply>);
-static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(StateReply) <= data_at - reply_at);
+              AccountReply, DisconnectReply, WebhookReply, RefreshClassifyRequest,
+              RefreshClassifyReply, ConfigReply, RefreshSettings, RefreshAdmitRequest,
+              RefreshStepRequest, RefreshEffect, RefreshStepReply, RefreshRowReply>);
+static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(RefreshStepRequest) <= reply_at &&
+              sizeof(RefreshRowReply) <= data_at - reply_at &&
+              sizeof(StateReply) <= data_at - reply_at);
 
 /// FNV-1a over every name, type, offset and size: module and glue must agree on it at load.
 consteval std::uint32_t layout_hash() noexcept {
@@ -436,6 +851,10 @@ consteval std::uint32_t layout_hash() noexcept {
       text(field.type);
       number(field.offset);
     }
+  }
+  for (const Enumeration& all : enumerations) {
+    text(all.name);
+    for (const std::string_view value : all.values) text(value);
   }
   return hash;
 }

@@ -3,6 +3,7 @@
 #include "abi.hpp"
 
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 namespace {
@@ -35,6 +36,30 @@ void print_layout(const abi::Layout& layout, bool last) {
   std::printf(" } }%s\n", last ? "" : ",");
 }
 
+void print_enumeration(const abi::Enumeration& all, bool last) {
+  std::size_t count = abi::max_enumerators;
+  while (all.values[count - 1].empty()) --count;
+  std::printf("    %s: [", quoted(all.name).c_str());
+  for (std::size_t n = 0; n < count; ++n) {
+    const std::string_view name = all.values[n];
+    std::printf("%s%s", n == 0 ? "" : ", ", name.empty() ? "null" : quoted(name).c_str());
+  }
+  std::printf("]%s\n", last ? "" : ",");
+}
+
+/// The settings of the core that nobody has chosen otherwise.
+void print_defaults() {
+  const abi::RefreshSettings settings = abi::to_settings({}, {});
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&settings);
+  bool first = true;
+  for (const abi::Field& field : abi::refresh_settings) {
+    double value = bytes[field.offset];
+    if (field.type == "f64") std::memcpy(&value, bytes + field.offset, sizeof value);
+    std::printf("%s %s: %.0f", first ? "" : ",", quoted(field.name).c_str(), value);
+    first = false;
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -55,5 +80,11 @@ int main() {
   for (const abi::Layout& layout : abi::layouts) {
     print_layout(layout, &layout == std::end(abi::layouts) - 1);
   }
-  std::printf("  }\n}\n");
+  std::printf("  },\n  \"enums\": {\n");
+  for (const abi::Enumeration& all : abi::enumerations) {
+    print_enumeration(all, &all == std::end(abi::enumerations) - 1);
+  }
+  std::printf("  },\n  \"refreshDefaults\": {");
+  print_defaults();
+  std::printf(" }\n}\n");
 }

@@ -1,5 +1,6 @@
 // What only the edge module exports: everything that needs a secret, and the decisions.
 
+#include "list.hpp"
 #include "state_reply.hpp"
 
 #include "latchkey/account.hpp"
@@ -16,53 +17,35 @@
 namespace latchkey::abi {
 namespace {
 
-// Lists cross as u16 count, then u16 length and bytes for each.
-class ListReader {
-public:
-  explicit ListReader(Bytes bytes) noexcept : rest_{bytes} {}
-
-  [[nodiscard]] std::uint16_t count() noexcept { return u16(); }
-  [[nodiscard]] std::string_view text() noexcept {
-    const std::uint16_t len = u16();
-    if (len > rest_.size()) {
-      good_ = false;
-      return {};
-    }
-    const auto out = text_of(rest_.first(len));
-    rest_ = rest_.subspan(len);
-    return out;
-  }
-  [[nodiscard]] bool finished() const noexcept { return good_ && rest_.empty(); }
-
-private:
-  std::uint16_t u16() noexcept {
-    if (rest_.size() < 2) {
-      good_ = false;
-      rest_ = {};
-      return 0;
-    }
-    const auto out = static_cast<std::uint16_t>(rest_[0] | rest_[1] << 8);
-    rest_ = rest_.subspan(2);
-    return out;
-  }
-
-  Bytes rest_;
-  bool good_{true};
-};
-
-void put_text(Writer& list, std::string_view text) noexcept {
-  LK_CHECK(text.size() <= 0xffff);
-  list.put(static_cast<std::uint8_t>(text.size() & 0xff));
-  list.put(static_cast<std::uint8_t>(text.size() >> 8));
-  list.put(text);
-}
+// Eight lengths of time, each with a blank: at most a hundred years each.
+constexpr std::size_t max_lengths = 8 * 14;
 
 void put_provider(Writer& list, const config::Provider& p) noexcept {
   const auto digit = [](auto value) noexcept {
     return static_cast<char>('0' + static_cast<int>(value));
   };
-  const char flags[] = {digit(p.scope_separator), digit(p.auth_style), digit(p.response_mode),
-                        digit(p.pkce), digit(p.iss_required)};
+  const refresh::Traits& traits = p.refresh.traits;
+  const char flags[] = {digit(p.scope_separator),
+                        digit(p.auth_style),
+                        digit(p.response_mode),
+                        digit(p.pkce),
+                        digit(p.iss_required),
+                        digit(p.revocation_shape),
+                        digit(traits.rotation),
+                        digit(traits.after_grace),
+                        digit(traits.revocation),
+                        digit(traits.revocation_needs_live),
+                        digit(traits.old_access_dies),
+                        digit(p.refresh.needs_redirect_uri),
+                        digit(p.refresh.server_errors_unspent)};
+  std::uint8_t space[max_lengths];
+  Writer lengths{space};
+  for (const Millis length :
+       {traits.grace, traits.access_lifetime, traits.max_access_lifetime, traits.refresh_idle,
+        traits.refresh_absolute, traits.time_out, traits.lag, p.refresh.access_ttl}) {
+    json::put_integer(lengths, length.value);
+    lengths.put(' ');
+  }
   const std::string_view fields[] = {p.name,
                                      p.profile,
                                      p.title,
@@ -75,7 +58,8 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                                      p.as_issuer,
                                      p.client_secret.view(),
                                      p.webhook_secret.view(),
-                                     {flags, sizeof flags}};
+                                     {flags, sizeof flags},
+                                     text_of(lengths.written())};
   static_assert(std::size(fields) == provider_fields);
   for (const std::string_view field : fields) put_text(list, field);
 }
@@ -390,6 +374,19 @@ LK_EXPORT(lk_scope_connect_target)
     if (!inputs.good()) return fail(Errc::slice_invalid);
     if (requested < 1 || requested > 2) return fail(Errc::claim_invalid);
     return reply_target(scope::connect_target(facts, static_cast<scope::Scope>(requested)));
+  });
+}
+
+LK_EXPORT(lk_scope_erase_target)
+(std::uint32_t subject, std::uint32_t subject_len, std::uint32_t id, std::uint32_t id_len,
+ std::uint32_t kind) noexcept {
+  return call<2'048>([=]() noexcept {
+    Inputs inputs;
+    const auto who = inputs.text(subject, subject_len);
+    const auto whose = inputs.text(id, id_len);
+    if (!inputs.good()) return fail(Errc::slice_invalid);
+    if (kind < 1 || kind > 3) return fail(Errc::claim_invalid);
+    return reply_target(scope::erase_target(who, static_cast<scope::Eraser>(kind), whose));
   });
 }
 

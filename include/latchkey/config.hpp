@@ -4,6 +4,7 @@
 #include "latchkey/json.hpp"
 #include "latchkey/keys.hpp"
 #include "latchkey/profile.hpp"
+#include "latchkey/traits.hpp"
 #include "latchkey/types.hpp"
 
 #include <array>
@@ -48,7 +49,7 @@ struct Provider {
   std::string_view client_id;
   std::string_view authorization_url;
   std::string_view token_url;
-  std::string_view revocation_url;  ///< empty: none
+  std::string_view revocation_url;  ///< empty: none; `{client_id}` stands for the id
   std::string_view user_info_url;  ///< empty: none
   std::string_view scopes;  ///< with one space between them; empty: none are asked for
   std::string_view as_issuer;  ///< empty: not known
@@ -58,7 +59,9 @@ struct Provider {
   profile::AuthStyle auth_style{profile::AuthStyle::basic};
   profile::ResponseMode response_mode{profile::ResponseMode::query};
   bool pkce{true};
+  profile::RevocationShape revocation_shape{profile::RevocationShape::rfc7009};
   bool iss_required{false};
+  refresh::Facts refresh{};
 };
 
 /// A configuration that can be used. Holds keys: wipe it when done.
@@ -117,8 +120,22 @@ struct Verdict {
 ///     responseMode      `query` or `form_post`
 ///     scopes            an array of at most 64 scope-tokens
 ///     public            true or false: a client without a secret, which then needs PKCE
+///     refresh           an object; each of these replaces what the profile says
+///       rotation              one of `refresh::rotation_names`
+///       graceSeconds          0..3,162,240,000, like every length of time here
+///       accessTtlSeconds      when the answer has none; 0: does not expire
+///       idleSeconds
+///       absoluteSeconds
+///       timeoutSeconds        of a token request; 0: the policy's
+///       lagSeconds
+///       oldAccessDies         true or false
+///       needsRedirectUri      true or false
+///       serverErrorsUnspent   true or false
 ///
-/// and nothing else.
+/// and nothing else. Rotation with a grace needs a length of it, and no other has one; what is left
+/// must be admitted by `refresh::admit` with the usual policy, whose code is then the cause.
+///
+/// A configured revocation URL takes requests in the profile's shape.
 ///
 /// @param vars     the environment; of two with one name the first counts.
 /// @param nodes    at least `max_nodes`.

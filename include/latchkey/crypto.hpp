@@ -54,6 +54,19 @@ struct MacPrefix {
 /// HMAC-SHA-256 of the prefix's 64 bytes followed by `rest`.
 [[nodiscard]] Tag mac(const MacKey& key, const MacPrefix& prefix, Bytes rest) noexcept;
 
+/// A MAC of a message that comes in pieces. Plain bytes, which hold what is as good as the key.
+struct MacStream {
+  std::array<std::uint32_t, 8> inner{};
+  std::array<std::uint32_t, 8> outer{};
+  std::uint64_t bits{0};
+  std::array<std::uint8_t, 64> rest{};
+};
+
+[[nodiscard]] MacStream mac_begin(const MacKey& key) noexcept;
+void mac_update(MacStream& stream, Bytes piece) noexcept;
+/// HMAC-SHA-256 of all pieces; wipes the stream.
+[[nodiscard]] Tag mac_end(MacStream& stream) noexcept;
+
 /// HKDF-SHA-256 (RFC 5869), extract and expand; `out` at most 8,160 bytes.
 void hkdf(Bytes ikm, Bytes salt, Bytes info, MutBytes out) noexcept;
 

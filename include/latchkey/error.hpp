@@ -102,6 +102,10 @@ enum class Errc : std::uint8_t {
   lease_too_short = 124,  ///< the lease does not outlive the token request it protects
   revoked = 125,  ///< the connection was revoked
   temporarily_unavailable = 126,  ///< no token now; the connection is as it was
+
+  // Webhooks.
+  webhook_invalid = 140,  ///< no signature of ours over this body, or one that is too old
+  webhook_unreadable = 141,  ///< signed, but not an event in the form this provider sends
 };
 
 /// What a URL, a page or a caller outside may ever see.

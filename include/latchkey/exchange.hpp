@@ -2,14 +2,14 @@
 #pragma once
 
 #include "latchkey/profile.hpp"
+#include "latchkey/tokens.hpp"
 #include "latchkey/types.hpp"
 
 namespace latchkey::exchange {
 
-inline constexpr std::size_t max_token = 8192;
-inline constexpr std::size_t max_scope = 4096;
-/// A provider that promises longer is taken to mean this long.
-inline constexpr Millis max_lifetime = seconds(10LL * 365 * 24 * 60 * 60);
+using tokens::max_lifetime;
+using tokens::max_scope;
+using tokens::max_token;
 
 /// A good answer; views into the body given to `read`.
 struct TokenSet {
@@ -36,12 +36,7 @@ struct TokenSet {
 ///     2xx               an access token of type bearer       the tokens
 ///     all that is left                                       exchange_unreadable
 ///
-/// A token is 1..8,192 visible ASCII characters; an empty or null refresh token is none, an
-/// ill-formed one makes the answer unreadable, so that it is never dropped in silence. A lifetime
-/// is a whole number of seconds > 0, as number or as text, cut to `max_lifetime`; any other
-/// lifetime, and a scope that is no list of scope-tokens, counts as not said: no token is lost over
-/// them. In a form the `token_type` must be there and stand behind the tokens: a form has no end of
-/// its own, and a cut token must not pass for a token.
+/// What a token, a lifetime and a scope are, `tokens::read` says.
 ///
 /// @param status        of the HTTP answer.
 /// @param content_type  as received; may be empty.

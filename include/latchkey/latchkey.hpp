@@ -15,6 +15,7 @@
 #include "latchkey/keys.hpp"
 #include "latchkey/principal.hpp"
 #include "latchkey/profile.hpp"
+#include "latchkey/redact.hpp"
 #include "latchkey/refresh.hpp"
 #include "latchkey/return_to.hpp"
 #include "latchkey/scope.hpp"
@@ -23,3 +24,4 @@
 #include "latchkey/text.hpp"
 #include "latchkey/types.hpp"
 #include "latchkey/url.hpp"
+#include "latchkey/webhook.hpp"

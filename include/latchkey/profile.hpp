@@ -32,6 +32,86 @@ enum class Certainty : std::uint8_t {
   assumed = 3,  ///< nobody says so; the safe value
 };
 
+/// What a second use of a refresh token does. The numbers are those of `refresh::Rotation`.
+enum class Reuse : std::uint8_t {
+  harmless = 0,
+  grace_same = 1,
+  grace_new = 2,
+  refused = 3,
+  family = 4,
+};
+
+/// What a request to the revocation endpoint looks like. The token is the refresh token where there
+/// is one, but for the last two: the access token.
+enum class RevocationShape : std::uint8_t {
+  rfc7009 = 0,  ///< POST, a form with `token` and the client's credentials
+  github = 1,  ///< DELETE, the client's credentials as Basic, JSON with `access_token`
+  slack = 2,  ///< POST, the access token as a bearer token
+};
+
+/// Whose words for errors are understood beside those of RFC 6749.
+enum class Dialect : std::uint8_t {
+  none = 0,
+  github = 1,
+  slack = 2,
+  hubspot = 3,  ///< in `status` instead of `error`
+  zoho = 4,
+  microsoft = 5,
+  google = 6,
+  x = 7,
+};
+
+/// A length of time in two bytes: 0..16,383 of a unit.
+class Length {
+public:
+  constexpr Length() noexcept = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): both are the same length.
+  [[nodiscard]] [[gnu::noinline]] constexpr operator Millis() const noexcept {
+    constexpr std::int32_t units[] = {1, 60, 3'600, 86'400};
+    return seconds(std::int64_t{units[bits_ >> 14]} * (bits_ & max));
+  }
+  [[nodiscard]] static constexpr Length of_seconds(std::uint16_t n) noexcept { return of(n, 0); }
+  [[nodiscard]] static constexpr Length of_minutes(std::uint16_t n) noexcept { return of(n, 1); }
+  [[nodiscard]] static constexpr Length of_hours(std::uint16_t n) noexcept { return of(n, 2); }
+  [[nodiscard]] static constexpr Length of_days(std::uint16_t n) noexcept { return of(n, 3); }
+
+private:
+  static constexpr std::uint16_t max = 0x3fff;
+  [[nodiscard]] static constexpr Length of(std::uint16_t n, unsigned unit) noexcept {
+    LK_CHECK(n <= max);
+    Length out;
+    out.bits_ = static_cast<std::uint16_t>(unit << 14 | n);
+    return out;
+  }
+  std::uint16_t bits_{0};
+};
+
+/// How refreshing and revoking go. The defaults are the safe values: every refresh token is
+/// single-use, a second use kills the grant, a revocation may end more than one login.
+struct Refresh {
+  Length grace{};  ///< with the two kinds of reuse that have one
+  Length access_ttl{Length::of_hours(1)};  ///< when the answer has none; 0: it does not expire
+  Length idle{};  ///< an unused refresh token dies after this; 0: not known
+  Length absolute{};  ///< from login; 0: not known
+  Length lag{};  ///< for so long a 401 may still be about the token before
+  std::uint8_t live_limit{0};  ///< refresh tokens alive at once; 0: not known
+  Reuse reuse : 4 {Reuse::family};
+  Reuse after_grace : 4 {Reuse::family};
+  RevocationShape revocation_shape : 4 {RevocationShape::rfc7009};
+  Dialect dialect : 4 {Dialect::none};
+  Certainty certainty : 2 {Certainty::assumed};
+  bool revokes_grant : 1 {true};  ///< not just this login
+  bool revocation_needs_live : 1 {false};  ///< an access token that works
+  bool old_access_dies : 1 {false};  ///< by a refresh
+  bool needs_redirect_uri : 1 {false};  ///< the one of the login, with every refresh
+  bool lasting_alone : 1 {false};  ///< an access token without a refresh token does not expire
+  /// A 5xx says that the refresh token was not looked at.
+  bool server_errors_unspent : 1 {false};
+};
+
+/// When the rows were last held against their sources.
+inline constexpr std::string_view checked_on = "2026-11-27";
+
 /// Text of a row: a literal, at half the size of a view.
 class Literal {
 public:
@@ -54,7 +134,8 @@ struct Profile {
   Literal title{};  ///< what a person reads
   Literal authorization_url{};  ///< may carry a query that the provider wants
   Literal token_url{};
-  Literal revocation_url{};  ///< only where it takes an RFC 7009 request
+  /// In the shape that `refresh` says; `{client_id}` stands for the client id.
+  Literal revocation_url{};
   Literal user_info_url{};
   AuthStyle auth_style{AuthStyle::basic};
   ScopeSeparator scope_separator{ScopeSeparator::space};
@@ -63,6 +144,8 @@ struct Profile {
   Certainty certainty{Certainty::assumed};
   bool iss_supported{false};  ///< always sends `iss` (RFC 9207)
   bool granted_commas{false};  ///< granted scopes may be separated by commas
+
+  Refresh refresh{};
 
   /// A `token_type` accepted beside `bearer`.
   Literal token_type{};

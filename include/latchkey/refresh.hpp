@@ -215,7 +215,7 @@ struct Row {
 /// True for a row that `step` could have written, and for `Row{}`.
 [[nodiscard]] bool is_sound(const Row& row) noexcept;
 
-inline constexpr std::size_t row_size = 168;
+inline constexpr std::size_t row_size = 172;
 
 /// Writes a row as bytes: little-endian, in the order of its members, a format number in front.
 void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept;
@@ -235,8 +235,8 @@ void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept;
 ///     transient       none, answered,        not sent (none), 5xx (answered; none where the
 ///                     silent                 profile knows it), reset or time-out (silent)
 ///     rate_limited    none                   429, 403 with rate headers, 503 with Retry-After
-///     operator_error  none                   the client is misconfigured, the grant is not to
-///     blame not_understood  answered               anything else; kept, sealed, as it came
+///     operator_error  none                   the client is misconfigured, not the grant
+///     not_understood  answered               anything else; kept, sealed, as it came
 enum class ReplyClass : std::uint8_t {
   ok = 1,
   terminal = 2,
@@ -384,6 +384,18 @@ struct Flow {
   Receipt receipt{};
 };
 
+inline constexpr std::size_t flow_size = 130;
+
+/// Writes a flow as bytes, for a driver that keeps it between two steps: little-endian, in the
+/// order of its members, a format number in front.
+void encode(const Flow& flow, std::span<std::uint8_t, flow_size> out) noexcept;
+
+/// Reads what `encode` wrote.
+///
+/// @return the flow, or `corrupt` for bytes that are not those of a flow: of another length or
+///         format, with a value that its member cannot have, or not begun and yet not `Flow{}`.
+[[nodiscard]] Result<Flow> decode_flow(Bytes bytes) noexcept;
+
 // What is to be done -----------------------------------------------------------------------------
 
 enum class EffectKind : std::uint8_t {
@@ -470,7 +482,7 @@ struct Effect {
   Blobs blobs{Blobs::keep};
   News news{News::refreshed};
   bool probe{false};  ///< to be labelled: sent although the one before may have arrived
-  bool persist_failed{false};  ///< the served token is not stored yet
+  bool persist_failed{false};  ///< not stored yet; if it never is, another gets its generation
   bool keep_scopes{true};  ///< with `pair` and `access`
   UnixMillis at{0};
   Generation generation{};
@@ -528,6 +540,21 @@ struct Step {
 /// @param failures  one after another, this one included.
 [[nodiscard]] Millis back_off(std::uint8_t failures, std::uint64_t entropy,
                               const Policy& policy) noexcept;
+
+/// How a connection stands, for a person who looks.
+enum class Standing : std::uint8_t {
+  not_connected = 0,
+  connected = 1,
+  refreshing = 2,
+  reconnect_required = 3,
+  revoked = 4,  ///< by the provider, or by us for it
+  disconnected = 5,  ///< by its owner
+};
+
+/// Says how a connection stands: by the status; `refreshing` is a live one whose refresh is under
+/// way, and a live one with an access token that has ended and nothing to renew it with needs
+/// reconnecting.
+[[nodiscard]] Standing standing(const Row& row, UnixMillis now) noexcept;
 
 /// True while somebody holds the lease. One that ends later than a lease can was written by a clock
 /// that is wrong, and binds nobody.

@@ -15,6 +15,8 @@ enum class Rule : std::uint8_t {
   no_org = 2,  ///< no organisation is active
   role_is_member = 3,  ///< the role does not permit acting for the organisation
   asked_for_self = 4,  ///< the person asked for a connection of their own
+  own_account = 5,  ///< a person ends their own account
+  on_behalf = 6,  ///< the application ends one
 };
 
 /// Who is acting. `org` and `role` may be empty, which means none, or that they could not be found
@@ -55,5 +57,22 @@ struct Target {
 ///
 /// @return the target, or `claim_invalid`, `not_allowed`.
 [[nodiscard]] Result<Target> connect_target(const Facts& facts, Scope requested) noexcept;
+
+/// Who asks for an erasure. A device acts for a person and ends nobody's account.
+enum class Eraser : std::uint8_t { human = 1, service = 2, device = 3 };
+
+/// Says whether everything kept for a person may be erased.
+///
+///   | who       | whose    | target   | rule          |
+///   | --------- | -------- | -------- | ------------- |
+///   | a human   | theirs   | the user | `own_account` |
+///   | a service | anyone's | the user | `on_behalf`   |
+///   | all else  |          | none     |               |
+///
+/// @param subject  who is calling.
+/// @param id       whose account it is; both are 1..255 bytes of UTF-8 without control characters.
+/// @return the target, with a view into `id`, or `claim_invalid`, `not_allowed`.
+[[nodiscard]] Result<Target> erase_target(std::string_view subject, Eraser kind,
+                                          std::string_view id) noexcept;
 
 }  // namespace latchkey::scope

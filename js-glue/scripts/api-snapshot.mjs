@@ -21,10 +21,12 @@ export async function snapshot() {
       visit(join(dirname(path), `${to}.d.ts`))
     }
   }
-  const entries = Object.values(exports).flatMap((entry) =>
-    typeof entry === 'string' ? [] : Object.values(entry).map(({ types }) => join(folder, types)),
-  )
-  entries.forEach(visit)
+  // Either the same for every condition, or one below each.
+  const typesOf = (entry) => {
+    if (typeof entry === 'string') return []
+    return entry.types ? [entry.types] : Object.values(entry).flatMap(typesOf)
+  }
+  for (const types of Object.values(exports).flatMap(typesOf)) visit(join(folder, types))
 
   const parts = []
   for (const path of [...seen].sort()) {
@@ -39,7 +41,8 @@ export async function snapshot() {
 async function codes(path) {
   const { abi } = await import(pathToFileURL(path.replace(/\.d\.ts$/, '.js')).href)
   const list = (rows) => rows.map(({ number, name }) => `// ${number} ${name}`).join('\n')
-  return `// ABI ${abi.version}; codes:\n${list(abi.codes)}\n// public codes:\n${list(abi.publicCodes)}`
+  const enums = Object.entries(abi.enums).map(([name, values]) => `// ${name}: ${values.join(' ')}`)
+  return `// ABI ${abi.version}; codes:\n${list(abi.codes)}\n// public codes:\n${list(abi.publicCodes)}\n${enums.join('\n')}`
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,10 +1,10 @@
 import { LatchkeyError } from './errors.ts'
 import { Ring } from './keys.ts'
 import { type Module, place } from './module.ts'
-import type { Config, KeyRing, ProviderSettings } from './types.ts'
+import type { Config, KeyRing, ProviderSettings, RefreshFacts, RevocationRequest } from './types.ts'
 
 const reply = 'ConfigReply'
-const providerFields = 13
+const providerFields = 14
 // Only these cross: an environment holds much that is none of the module's business.
 const known =
   /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|[A-Z0-9_]+_(?:CLIENT|WEBHOOK)_SECRET)$/
@@ -15,6 +15,15 @@ const maxValue = 32_768
 const separators = { 1: ' ', 2: ',' } as const
 const authStyles = { 1: 'basic', 2: 'body' } as const
 const responseModes = { 1: 'query', 2: 'form_post' } as const
+
+// By their numbers in the core.
+const rotations = ['none', 'grace_same', 'grace_new', 'strict_refused', 'family_revoked'] as const
+const revocations = ['none', 'token', 'grant'] as const
+const shapes: readonly Omit<RevocationRequest, 'url'>[] = [
+  { method: 'POST', credentials: 'client', body: 'form', member: 'token', token: 'refresh' },
+  { method: 'DELETE', credentials: 'basic', body: 'json', member: 'access_token', token: 'access' },
+  { method: 'POST', credentials: 'bearer', body: 'none', member: 'token', token: 'access' },
+]
 
 export function checkConfig(module: Module, vars: Readonly<Record<string, string | undefined>>): Config {
   const entries: string[] = []
@@ -67,9 +76,9 @@ function readProviders(module: Module): ProviderSettings[] {
 
 function readProvider(fields: readonly string[]): ProviderSettings {
   const [name, profile, title, clientId, authorizationUrl, tokenUrl] = fields as [string, ...string[]]
-  const [revocationUrl, userInfoUrl, scopes, asIssuer, clientSecretName, webhookSecretName, flags] =
-    fields.slice(6) as [string, string, string, string, string, string, string]
-  const [separator, auth, mode, pkce, issRequired] = flags
+  const [revocationUrl, userInfoUrl, scopes, asIssuer, clientSecretName, webhookSecretName, flags, lengths] =
+    fields.slice(6) as [string, string, string, string, string, string, string, string]
+  const [separator, auth, mode, pkce, issRequired, shape, ...facts] = flags
   const optional = <K extends string>(key: K, value: string): { [k in K]: string } | undefined =>
     value === '' ? undefined : ({ [key]: value } as { [k in K]: string })
   return {
@@ -79,7 +88,9 @@ function readProvider(fields: readonly string[]): ProviderSettings {
     clientId: clientId!,
     authorizationUrl: authorizationUrl!,
     tokenUrl: tokenUrl!,
-    ...optional('revocationUrl', revocationUrl),
+    ...optional('revocationUrl', shape === '0' ? revocationUrl : ''),
+    ...readRevocation(Number(shape), revocationUrl, clientId!),
+    refresh: readFacts(facts.map(Number), lengths.split(' ').map(Number)),
     ...optional('userInfoUrl', userInfoUrl),
     ...optional('asIssuer', asIssuer),
     ...optional('clientSecretName', clientSecretName),
@@ -90,5 +101,40 @@ function readProvider(fields: readonly string[]): ProviderSettings {
     responseMode: responseModes[mode as '1' | '2'],
     pkce: pkce === '1',
     issRequired: issRequired === '1',
+  }
+}
+
+function readRevocation(
+  shape: number,
+  url: string,
+  clientId: string,
+): { revocation: RevocationRequest } | undefined {
+  if (url === '') return undefined
+  return {
+    revocation: { url: url.replaceAll('{client_id}', () => encodeURIComponent(clientId)), ...shapes[shape]! },
+  }
+}
+
+function readFacts(flags: readonly number[], lengths: readonly number[]): RefreshFacts {
+  const [rotation, afterGrace, revocation, needsLive, oldDies, redirectUri, unspent] = flags
+  const [grace, access, maxAccess, idle, absolute, timeOut, lag, ttl] = lengths
+  return {
+    traits: {
+      rotation: rotations[rotation!]!,
+      afterGrace: rotations[afterGrace!]!,
+      revocation: revocations[revocation!]!,
+      revocationNeedsLive: needsLive === 1,
+      oldAccessDies: oldDies === 1,
+      graceMs: grace!,
+      accessLifetimeMs: access!,
+      maxAccessLifetimeMs: maxAccess!,
+      refreshIdleMs: idle!,
+      refreshAbsoluteMs: absolute!,
+      timeOutMs: timeOut!,
+      lagMs: lag!,
+    },
+    accessTtlMs: ttl!,
+    needsRedirectUri: redirectUri === 1,
+    serverErrorsUnspent: unspent === 1,
   }
 }

@@ -20,6 +20,8 @@ const rules: readonly (Rule | undefined)[] = [
   'no_org',
   'role_is_member',
   'asked_for_self',
+  'own_account',
+  'on_behalf',
 ]
 const kinds = [undefined, 'human', 'service', 'device'] as const
 const kindNumbers = { human: 1, service: 2, device: 3 } as const
@@ -204,31 +206,40 @@ interface ScopeFacts {
 }
 
 export function writeTarget(module: Module, facts: ScopeFacts): WriteTarget {
-  return askTarget(module, 'lk_scope_write_target', facts)
+  return askTarget(module, 'lk_scope_write_target', texts(facts))
 }
 
 export function connectTarget(
   module: Module,
   facts: ScopeFacts & { requested: 'user' | 'org' },
 ): WriteTarget {
-  return askTarget(module, 'lk_scope_connect_target', facts, numberOf(scopeNumbers, facts.requested))
+  return askTarget(module, 'lk_scope_connect_target', texts(facts), numberOf(scopeNumbers, facts.requested))
 }
+
+export function eraseTarget(
+  module: Module,
+  { subject, kind, user }: { subject: string; kind: Principal['kind']; user: string },
+): WriteTarget {
+  return askTarget(module, 'lk_scope_erase_target', [subject, user], numberOf(kindNumbers, kind))
+}
+
+const texts = ({ subject, org = '', role = '' }: ScopeFacts): string[] => [subject, org, role]
 
 function askTarget(
   module: Module,
   name: string,
-  { subject, org = '', role = '' }: ScopeFacts,
-  ...requested: number[]
+  texts: readonly string[],
+  ...numbers: number[]
 ): WriteTarget {
   const reply = 'ScopeTargetReply'
   try {
     const slices: number[] = []
-    for (const text of [subject, org, role]) {
+    for (const text of texts) {
       const at = module.free
       const length = text === '' ? 0 : module.putText(text)
       slices.push(length === 0 ? 0 : at, length)
     }
-    module.call(name, ...slices, ...requested)
+    module.call(name, ...slices, ...numbers)
     return {
       scope: scopes[module.u8[place(reply, 'scope')]!]!,
       id: module.text(place(reply, 'id')),

@@ -1,8 +1,10 @@
 import { decideDisconnect, readAccount, readExchange } from './answers.ts'
 import { abi } from './abi.gen.ts'
+import { classifyRefresh } from './classify.ts'
 import { checkConfig } from './config.ts'
 import {
   connectTarget,
+  eraseTarget,
   guardRequest,
   isLoopbackHost,
   issuePrincipal,
@@ -16,8 +18,18 @@ import {
 } from './decisions.ts'
 import { generateKey, parseKeys, publicJwks } from './keys.ts'
 import { Module } from './module.ts'
+import { redact } from './redact.ts'
+import { admit, describe, step } from './refresh.ts'
 import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
 import type { Latchkey, Verifier } from './types.ts'
+import {
+  beginWebhook,
+  finishWebhook,
+  readWebhook,
+  updateWebhook,
+  verifyWebhook,
+  webhookHeaders,
+} from './webhook.ts'
 
 /** Makes the whole engine of a compiled edge module. */
 export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
@@ -48,6 +60,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     scope: {
       writeTarget: (facts) => writeTarget(m, facts),
       connectTarget: (facts) => connectTarget(m, facts),
+      eraseTarget: (facts) => eraseTarget(m, facts),
     },
     guard: {
       isLoopbackHost: (host) => isLoopbackHost(m, host),
@@ -57,6 +70,21 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     exchange: { read: (answer, context) => readExchange(m, answer, context) },
     account: { read: (answer, context) => readAccount(m, answer, context) },
     disconnect: { decide: (answer) => decideDisconnect(m, answer) },
+    refresh: {
+      admit: (contract, policy, traits) => admit(m, contract, policy, traits),
+      step: (row, flow, event, context) => step(m, row, flow, event, context),
+      classify: (provider, answer, context) => classifyRefresh(m, provider, answer, context),
+      describe: (row, now) => describe(m, row, now),
+    },
+    redact: (text) => redact(m, text),
+    webhook: {
+      headers: (profile) => webhookHeaders(m, profile),
+      verify: (secret, signature, body, options) => verifyWebhook(m, secret, signature, body, options),
+      begin: (secret, options) => beginWebhook(m, secret, options),
+      update: (stream, piece) => updateWebhook(m, stream, piece),
+      finish: (stream, signature, context) => finishWebhook(m, stream, signature, context),
+      read: (delivery, context) => readWebhook(m, delivery, context),
+    },
     config: { check: (vars) => checkConfig(m, vars) },
   }
 }

@@ -1,4 +1,5 @@
 import type { ErrorCode, PublicCode } from './errors.ts'
+import type { Refresh, Traits } from './refresh-types.ts'
 
 /** Says that this verifier cannot see the binding cookie. Never pass it on the way to an exchange. */
 export const skipBinding: unique symbol = Symbol('latchkey.skipBinding')
@@ -179,12 +180,36 @@ export interface RequestFacts {
 export type RequestVerdict =
   { readonly ok: true } | { readonly ok: false; readonly status: number; readonly code: ErrorCode }
 
-export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self'
+export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self' | 'own_account' | 'on_behalf'
 
 export interface WriteTarget {
   readonly scope: 'org' | 'user'
   readonly id: string
   readonly rule: Rule
+}
+
+/** What is known of a provider's refreshing: its profile, and what configuration says instead. */
+export interface RefreshFacts {
+  readonly traits: Required<Traits>
+  /** Of an access token that comes with a refresh token and without a lifetime; 0: it does not expire. */
+  readonly accessTtlMs: number
+  /** Every refresh takes along the redirect URI of the login. */
+  readonly needsRedirectUri: boolean
+  /** A 5xx comes before the refresh token is looked at. */
+  readonly serverErrorsUnspent: boolean
+}
+
+/** What a request to the revocation endpoint looks like. */
+export interface RevocationRequest {
+  readonly url: string
+  readonly method: 'POST' | 'DELETE'
+  /** `client`: as at the token endpoint; `basic`: client id and secret, whatever the token endpoint takes; `bearer`: the token itself. */
+  readonly credentials: 'client' | 'basic' | 'bearer'
+  /** Where `member` holds the token. */
+  readonly body: 'form' | 'json' | 'none'
+  readonly member: 'token' | 'access_token'
+  /** `refresh`: the refresh token where there is one, else the access token. */
+  readonly token: 'refresh' | 'access'
 }
 
 /** Provider facts that the core ships and configuration may override. */
@@ -195,7 +220,11 @@ export interface ProviderSettings {
   readonly clientId: string
   readonly authorizationUrl: string
   readonly tokenUrl: string
+  /** Where an RFC 7009 request can be sent. */
   readonly revocationUrl?: string
+  /** How to revoke, whatever the shape. */
+  readonly revocation?: RevocationRequest
+  readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','
@@ -233,7 +262,55 @@ export type RevocationAnswer =
 export interface DisconnectResult {
   readonly revoked: boolean
   readonly deleted: boolean
-  readonly reason?: 'unsupported' | 'refused' | 'unreachable' | 'not_connected'
+  readonly reason?: 'unsupported' | 'refused' | 'unreachable'
+}
+
+/** Names of the headers that a provider's deliveries have, in lower case. */
+export interface WebhookHeaders {
+  readonly signature: string
+  readonly timestamp?: string
+  readonly id?: string
+  readonly event?: string
+}
+
+/** What else is signed, as received; which is told by `webhook.headers`. */
+export interface WebhookOptions {
+  /** Default `github-app`. */
+  readonly profile?: string | undefined
+  /** Needed where deliveries have a timestamp, which must be within five minutes of it. */
+  readonly now?: number | undefined
+  readonly timestamp?: string | null | undefined
+  readonly id?: string | null | undefined
+}
+
+declare const stream: unique symbol
+/** A signature being checked; as good as the secret, and good for one answer. */
+export interface WebhookStream {
+  readonly [stream]: true
+}
+
+export interface WebhookDelivery {
+  /** Default `github-app`. */
+  readonly profile?: string | undefined
+  /** The values of its event and id headers, where the provider has them. */
+  readonly event?: string | null | undefined
+  readonly id?: string | null | undefined
+  /** At most 64,000 bytes. */
+  readonly body: Uint8Array
+}
+
+/** What a delivery means for the connections of a provider. */
+export interface WebhookNews {
+  /** `revoked` and `deleted`: the tokens are dead. `suspended`: refused until `restored`. */
+  readonly change: 'none' | 'revoked' | 'deleted' | 'suspended' | 'restored'
+  /** `account`: every connection with that account id. `installation`: an installation or workspace, and all in it. */
+  readonly reach?: 'account' | 'installation'
+  /** Ids as the account's id is read: a number as its digits. Empty exactly with `none`. */
+  readonly subjects: readonly { readonly id: string; readonly tokens: 'any' | 'user' | 'bot' }[]
+  /** When it happened, where the event says so; never later than now. */
+  readonly at?: number
+  /** Store the key until then; where it is stored already, this delivery was seen before. */
+  readonly once: { readonly key: string; readonly until: number }
 }
 
 export interface Latchkey {
@@ -268,6 +345,8 @@ export interface Latchkey {
       role?: string
       requested: 'user' | 'org'
     }): WriteTarget
+    /** Whose account `subject` may have erased: a human their own, a service anyone's; throws `not_allowed`. */
+    eraseTarget(facts: { subject: string; kind: Principal['kind']; user: string }): WriteTarget
   }
   readonly guard: {
     isLoopbackHost(host: string): boolean
@@ -278,6 +357,31 @@ export interface Latchkey {
   readonly exchange: { read(answer: HttpAnswer, ctx: { now: number; profile: string }): TokenSet }
   readonly account: { read(answer: HttpAnswer, ctx: { profile: string }): Account }
   readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }
+  readonly refresh: Refresh
+  /**
+   * The text with every token, secret and credential in it replaced by `[redacted]`. At most 24,000 bytes; a longer
+   * text is refused with `output_too_small`. Never cut a text before it is redacted.
+   */
+  redact(text: string): string
+  readonly webhook: {
+    /** Which headers to read; null for a profile whose webhooks are not known. */
+    headers(profile: string): WebhookHeaders | null
+    /**
+     * Is the body, byte for byte as received, from whoever has the secret? Ask before parsing anything. A missing,
+     * ill-formed or old signature is `false`; throws `key_invalid` (no secret, or none of the scheme's form),
+     * `provider_unknown`, `time_invalid`.
+     */
+    verify(secret: Text, signatureHeader: string, body: Uint8Array, options?: WebhookOptions): boolean
+    /** `verify` in pieces; throws `webhook_invalid` where timestamp or id are missing or ill-formed. */
+    begin(secret: Text, options?: WebhookOptions): WebhookStream
+    update(stream: WebhookStream, piece: Uint8Array): void
+    finish(stream: WebhookStream, signatureHeader: string, ctx?: { now?: number | undefined }): boolean
+    /**
+     * What a verified delivery means; throws `webhook_unreadable` (nothing is to be changed), `provider_unknown`,
+     * `time_invalid`, `output_too_small`.
+     */
+    read(delivery: WebhookDelivery, ctx: { now: number }): WebhookNews
+  }
   readonly config: {
     /** Checks every variable; throws `config_invalid`, `config_missing` with `at` = the variable's name. */
     check(vars: Readonly<Record<string, string | undefined>>): Config

@@ -1,4 +1,6 @@
 // Every function of the package with arguments that it takes, and which of them come from outside.
+import { createHmac } from 'node:crypto'
+import type { RefreshStep } from '../src/refresh-types.ts'
 import type { HttpAnswer, Latchkey, Verifier } from '../src/types.ts'
 import { binding, canary, claims, entropy, expected, keyText, now } from './support.ts'
 
@@ -53,11 +55,23 @@ export const tokenAnswer = (): HttpAnswer => ({
     }),
   ),
 })
+export const refreshAnswer = () => ({
+  status: 200,
+  headers: { 'Content-Type': 'application/json', 'X-RateLimit-Remaining': '7' },
+  body: tokenAnswer().body,
+})
 export const accountAnswer = (): HttpAnswer => ({
   status: 200,
   contentType: 'application/json',
   body: Buffer.from('{"sub":"canary-account-id-42aa","id":1234567,"username":"canary-account-name"}'),
 })
+
+const webhookSecret = canary('webhook secret')
+const webhookBody = (): Uint8Array => Buffer.from('{"event":{"type":"canary-webhook-event-4e1f"}}')
+const slack = { profile: 'slack', now, timestamp: String(now / 1000) }
+const signature = `v0=${createHmac('sha256', webhookSecret)
+  .update(`v0:${slack.timestamp}:${Buffer.from(webhookBody()).toString()}`)
+  .digest('hex')}`
 
 export function latchkeyCalls(lk: Latchkey): Call[] {
   const ring = lk.keys.parse(keyText)
@@ -72,6 +86,17 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
   const sealed = lk.seal.seal(ring, plain, ['tokens', 'alex'], { entropy })
   const principal = { subject: 'alex', org: 'acme', role: 'admin', kind: 'device', device: 'd-1' } as const
   const assertion = lk.principal.issue(ring, principal, { now })
+  const settings = () => ({ now, traits: { rotation: 'none' as const }, policy: {} })
+  const facts = { lifetimeMs: 1000, hasRefresh: true, refreshSame: false, hasScope: false }
+  // A login that is stored, and then a flow whose intent is: it waits for the provider's answer.
+  const id = Buffer.from(canary('lineage', 16)).toString('base64url')
+  const login = { kind: 'begin', task: 'login', id, tokens: facts, at: now, entropy } as const
+  const stored = lk.refresh.step(null, null, login, settings())
+  const later = { ...settings(), now: now + 2000 }
+  const taking = lk.refresh.step(stored.row, null, { kind: 'begin', task: 'fetch', entropy }, later)
+  const sending = lk.refresh.step(taking.row, taking.flow, { kind: 'stored' }, later)
+  const row = taking.row!
+  const waiting = sending.flow
   return [
     { name: 'keys.generate', run: lk.keys.generate, args: () => ['k2', entropy.slice()] },
     { name: 'keys.parse', run: lk.keys.parse, args: () => [keyText] },
@@ -160,6 +185,12 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       free: ['0.subject', '0.org'],
     },
     {
+      name: 'scope.eraseTarget',
+      run: lk.scope.eraseTarget,
+      args: () => [{ subject: 'ops', kind: 'service', user: 'alex' }],
+      free: ['0.user'],
+    },
+    {
       name: 'guard.isLoopbackHost',
       run: lk.guard.isLoopbackHost,
       args: () => ['localhost:8787'],
@@ -195,6 +226,33 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       run: lk.exchange.read,
       args: () => [tokenAnswer(), { now, profile: 'generic' }],
     },
+    {
+      name: 'refresh.classify',
+      run: lk.refresh.classify,
+      args: () => [
+        'gitlab',
+        refreshAnswer(),
+        { now, sentRefreshToken: Buffer.from('canary-refresh-token-sent-17ab') },
+      ],
+      inner: '1.headers.',
+      isNo: (said) => (said as { class: string }).class !== 'ok',
+    },
+    {
+      name: 'refresh.classify',
+      run: lk.refresh.classify,
+      args: () => [
+        { profile: 'generic', refresh: { accessTtlMs: 60_000, serverErrorsUnspent: true } },
+        { ...refreshAnswer(), headers: Object.entries(refreshAnswer().headers) },
+        { now },
+      ],
+      inner: '1.headers.',
+      isNo: (said) => (said as { class: string }).class !== 'ok',
+    },
+    {
+      name: 'refresh.classify',
+      run: lk.refresh.classify,
+      args: () => ['generic', { failed: 'timeout' }, { now }],
+    },
     { name: 'account.read', run: lk.account.read, args: () => [accountAnswer(), { profile: 'generic' }] },
     {
       name: 'disconnect.decide',
@@ -203,6 +261,90 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
         { kind: 'status', status: 200, contentType: 'application/json', body: Buffer.from('{"ok":true}') },
       ],
       isNo: (result) => !(result as { deleted: boolean }).deleted,
+    },
+    {
+      name: 'refresh.admit',
+      run: lk.refresh.admit,
+      args: () => [
+        { cas: true, strongRead: true, negativeCache: false, minTtlMs: 0, maxValue: 1_000_000 },
+        { windowMs: 60_000, proactive: true },
+        { rotation: 'grace_same', graceMs: 10_000, oldAccessDies: true },
+      ],
+    },
+    {
+      name: 'refresh.step',
+      run: lk.refresh.step,
+      args: () => [row.slice(), null, { kind: 'begin', task: 'fetch', entropy: entropy.slice() }, settings()],
+      isNo: (turn) => (turn as RefreshStep).effects.some(({ kind }) => kind === 'refuse'),
+    },
+    {
+      name: 'refresh.step',
+      run: lk.refresh.step,
+      args: () => [
+        row.slice(),
+        waiting.slice(),
+        { kind: 'reply', class: 'ok', doubt: 'none', entropy: entropy.slice(), tokens: { ...facts } },
+        settings(),
+      ],
+      inner: '0',
+      isNo: (turn) => (turn as RefreshStep).effects.length === 0,
+    },
+    { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice(), now] },
+    {
+      name: 'redact',
+      run: lk.redact,
+      args: () => [`token=canary-redacted-7c31 and ${token}`],
+      // Half a character is replaced like everything else that must not come out.
+      inner: '0',
+    },
+    { name: 'webhook.headers', run: lk.webhook.headers, args: () => ['slack'], isNo: no },
+    {
+      name: 'webhook.verify',
+      run: lk.webhook.verify,
+      args: () => [webhookSecret.slice(), signature, webhookBody(), { ...slack }],
+      data: ['1', '3.timestamp'],
+      isNo: no,
+    },
+    {
+      name: 'webhook.begin',
+      run: lk.webhook.begin,
+      args: () => [webhookSecret.slice(), { profile: 'slack', timestamp: slack.timestamp }],
+      data: ['1.timestamp'],
+      // Any text is a secret.
+      inner: '0',
+    },
+    {
+      name: 'webhook.update',
+      run: lk.webhook.update,
+      args: () => [lk.webhook.begin(webhookSecret, slack), webhookBody()],
+      isNo: () => false,
+    },
+    {
+      name: 'webhook.finish',
+      run: lk.webhook.finish,
+      args: () => {
+        const stream = lk.webhook.begin(webhookSecret, slack)
+        lk.webhook.update(stream, webhookBody())
+        return [stream, signature, { now }]
+      },
+      data: ['1'],
+      isNo: no,
+    },
+    {
+      name: 'webhook.read',
+      run: lk.webhook.read,
+      args: () => [
+        {
+          profile: 'github-app',
+          event: 'github_app_authorization',
+          id: 'canary-delivery-id-17ab',
+          body: Buffer.from(
+            '{"action":"revoked","sender":{"id":9007199254740993,"login":"canary-login-0b4e"}}',
+          ),
+        },
+        { now },
+      ],
+      data: ['0.event', '0.id'],
     },
     { name: 'config.check', run: lk.config.check, args: () => [{ ...environment }], inner: '0.' },
   ]

@@ -24,7 +24,10 @@ const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}`, NO_COLOR: '
 const modules = [
   'abi.gen',
   'answers',
+  'classify',
   'config',
+  'connection',
+  'connection-types',
   'decisions',
   'errors',
   'index',
@@ -34,12 +37,21 @@ const modules = [
   'keys',
   'latchkey',
   'module',
+  'redact',
+  'refresh',
+  'refresh-types',
   'state',
+  'stores/d1',
+  'stores/kv',
+  'stores/postgres',
+  'stores/sqlite',
+  'stores/table',
   'types',
   'verify',
   'verify.browser',
   'verify.node',
   'verify.workerd',
+  'webhook',
 ]
 const intended = [
   'NOTICE.md',
@@ -150,7 +162,7 @@ describe('npm pack', () => {
       for (const [, from] of text.matchAll(/(?:from|import)\s*\(?'([^']+)'/g)) {
         assert.match(
           from!,
-          path.endsWith('.d.ts') ? /^\.\/.+\.ts$/ : /^(?:\.\.?\/.+\.(?:js|wasm)|node:fs\/promises)$/,
+          path.endsWith('.d.ts') ? /^\.\.?\/.+\.ts$/ : /^(?:\.\.?\/.+\.(?:js|wasm)|node:fs\/promises)$/,
           path,
         )
       }
@@ -167,6 +179,11 @@ describe('npm pack', () => {
   it('every entry leads somewhere, and to nothing unintended', () => {
     const entries = {
       '.': ['LatchkeyError', 'load', 'makeLatchkey', 'publicCode'],
+      './connection': ['Connection'],
+      './stores/d1': ['contract', 'd1Store', 'schema'],
+      './stores/kv': ['contract'],
+      './stores/postgres': ['contract', 'postgresStore', 'schema'],
+      './stores/sqlite': ['contract', 'schema', 'sqliteStore'],
       './verify': ['LatchkeyError', 'loadVerifier', 'makeVerifier', 'publicCode', 'skipBinding'],
     }
     for (const [entry, names] of Object.entries(entries)) {

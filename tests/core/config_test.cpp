@@ -109,7 +109,9 @@ TEST_CASE("config: a good one, with every setting resolved") {
   CHECK(provider.client_id == "Iv1.x");
   CHECK(provider.authorization_url == "https://github.com/login/oauth/authorize");
   CHECK(provider.token_url == "https://github.com/login/oauth/access_token");
-  CHECK(provider.revocation_url.empty());
+  CHECK(provider.revocation_url == "https://api.github.com/applications/{client_id}/token");
+  CHECK(provider.revocation_shape == profile::RevocationShape::github);
+  CHECK(provider.refresh.traits.rotation == refresh::Rotation::strict_refused);
   CHECK(provider.user_info_url == "https://api.github.com/user");
   CHECK(provider.scopes == "repo gist");
   CHECK(provider.as_issuer.empty());
@@ -571,4 +573,115 @@ TEST_CASE("config: any provider text is read without a trap (property)") {
     if (checked.ok()) CHECK(checked.out->provider_count == 1);
     if (!checked.ok()) CHECK(checked.verdict.at <= changed.size());
   }
+}
+
+namespace {
+
+// A github-app provider with this `refresh`.
+Checked with_refresh(const std::string& members, const std::string& profile = "github-app") {
+  return Checked{
+      with_provider(R"("profile":")" + profile + R"(","clientId":"c","refresh":)" + members)};
+}
+
+// The position of the wrong part, or -1 when nothing is wrong; 0 is told nowhere.
+std::int64_t wrong_at(const Checked& checked, std::string_view part) {
+  const std::string& text = *checked.environment[2].second;
+  CHECK(checked.verdict.variable.view() == (checked.ok() ? "" : "LATCHKEY_PROVIDERS"));
+  if (checked.ok()) return -1;
+  CHECK(text.substr(checked.verdict.at, part.size()) == part);
+  return checked.verdict.at;
+}
+
+}  // namespace
+
+TEST_CASE("config: what is said of refreshing beats the profile, and only that") {
+  const Checked usual = with_refresh("{}");
+  REQUIRE(usual.ok());
+  const auto& facts = usual.provider().refresh;
+  CHECK(facts.traits.rotation == refresh::Rotation::strict_refused);
+  CHECK(facts.access_ttl == seconds(28'800));
+  CHECK(facts.traits.access_lifetime == Millis{0});
+
+  const Checked all = with_refresh(
+      R"({"rotation":"grace_same","graceSeconds":60,"accessTtlSeconds":604800,"idleSeconds":1,)"
+      R"("absoluteSeconds":3162240000,"timeoutSeconds":14,"lagSeconds":3,"oldAccessDies":false,)"
+      R"("needsRedirectUri":true,"serverErrorsUnspent":true})",
+      "gitlab");
+  REQUIRE(all.ok());
+  const auto& said = all.provider().refresh;
+  CHECK(said.traits.rotation == refresh::Rotation::grace_same);
+  CHECK(said.traits.after_grace == refresh::Rotation::family_revoked);
+  CHECK(said.traits.grace == seconds(60));
+  CHECK(said.access_ttl == seconds(604'800));
+  CHECK(said.traits.access_lifetime == seconds(604'800));
+  CHECK(said.traits.max_access_lifetime == seconds(604'800));
+  CHECK(said.traits.refresh_idle == seconds(1));
+  CHECK(said.traits.refresh_absolute == seconds(3'162'240'000));
+  CHECK(said.traits.time_out == seconds(14));
+  CHECK(said.traits.lag == seconds(3));
+  CHECK_FALSE(said.traits.old_access_dies);
+  CHECK(said.needs_redirect_uri);
+  CHECK(said.server_errors_unspent);
+  CHECK(said.traits.revocation == refresh::Revocation::token);
+
+  // One without an end does not begin to expire because it can be refreshed.
+  const Checked lasting = with_refresh(R"({"accessTtlSeconds":0})");
+  REQUIRE(lasting.ok());
+  CHECK(lasting.provider().refresh.access_ttl == Millis{0});
+  CHECK(lasting.provider().refresh.traits.access_lifetime == Millis{0});
+}
+
+TEST_CASE("config: another rotation drops the profile's grace") {
+  for (const auto name : refresh::rotation_names) {
+    const bool grace = name.substr(0, 5) == "grace";
+    const std::string rotation = R"({"rotation":")" + std::string{name} + '"';
+    INFO(name);
+    CHECK(with_refresh(rotation + "}", "xero").ok() == !grace);
+    CHECK(with_refresh(rotation + R"(,"graceSeconds":0})", "xero").ok() == !grace);
+    CHECK(with_refresh(rotation + R"(,"graceSeconds":1})", "xero").ok() == grace);
+    CHECK(with_refresh(R"({"graceSeconds":1,)" + rotation.substr(1) + "}", "xero").ok() == grace);
+  }
+  CHECK(with_refresh(R"({"graceSeconds":60})", "xero").ok());
+  CHECK_FALSE(with_refresh(R"({"graceSeconds":60})").ok());
+  CHECK_FALSE(with_refresh(R"({"graceSeconds":0})", "xero").ok());
+}
+
+TEST_CASE("config: what is wrong about refreshing is named where it stands") {
+  struct Row {
+    std::string members;
+    std::string_view part;
+    Errc cause = Errc::config_invalid;
+  };
+  const Row rows[] = {
+      {R"({"rotations":"none"})", "rotations"},
+      {R"({"Rotation":"none"})", "Rotation"},
+      {R"({"idleSeconds":1,"x":1})", "x"},
+      {R"({"rotation":"","x":1})", "rotation"},
+      {R"({"rotation":"single"})", "rotation"},
+      {R"({"rotation":4})", "rotation"},
+      {R"({"rotation":null})", "rotation"},
+      {R"({"idleSeconds":-1})", "idleSeconds"},
+      {R"({"idleSeconds":1.5})", "idleSeconds"},
+      {R"({"idleSeconds":"60"})", "idleSeconds"},
+      {R"({"idleSeconds":3162240001})", "idleSeconds"},
+      {R"({"absoluteSeconds":9223372036854775807})", "absoluteSeconds"},
+      {R"({"lagSeconds":1e3})", "lagSeconds"},
+      {R"({"oldAccessDies":1})", "oldAccessDies"},
+      {R"({"needsRedirectUri":"true"})", "needsRedirectUri"},
+      {R"({"serverErrorsUnspent":null})", "serverErrorsUnspent"},
+      {R"({"rotation":"grace_new"})", "refresh"},
+      {R"({"graceSeconds":5})", "refresh"},
+      {R"({"timeoutSeconds":15})", "refresh", Errc::lease_too_short},
+      {"[]", "refresh"},
+      {"null", "refresh"},
+      {R"("none")", "refresh"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.members);
+    const Checked checked = with_refresh(row.members);
+    CHECK(checked.verdict.code == Errc::config_invalid);
+    CHECK(checked.verdict.cause == row.cause);
+    CHECK(wrong_at(checked, row.part) > 0);
+  }
+  CHECK(wrong_at(with_refresh(R"({"timeoutSeconds":14})"), "") == -1);
 }

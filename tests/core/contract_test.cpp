@@ -5,6 +5,7 @@
 #include "latchkey/account.hpp"
 #include "latchkey/answer.hpp"
 #include "latchkey/callback.hpp"
+#include "latchkey/classify.hpp"
 #include "latchkey/config.hpp"
 #include "latchkey/crypto.hpp"
 #include "latchkey/disconnect.hpp"
@@ -16,13 +17,17 @@
 #include "latchkey/keys.hpp"
 #include "latchkey/principal.hpp"
 #include "latchkey/profile.hpp"
+#include "latchkey/redact.hpp"
 #include "latchkey/return_to.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/seal.hpp"
 #include "latchkey/state.hpp"
 #include "latchkey/text.hpp"
+#include "latchkey/tokens.hpp"
+#include "latchkey/traits.hpp"
 #include "latchkey/types.hpp"
 #include "latchkey/url.hpp"
+#include "latchkey/webhook.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -56,10 +61,16 @@ static_assert(std::is_trivially_copyable_v<Result<state::State>> &&
               std::is_trivially_copyable_v<Result<account::Account>> &&
               std::is_trivially_copyable_v<Result<scope::Target>> &&
               std::is_trivially_copyable_v<Result<url::Url>> &&
+              std::is_trivially_copyable_v<Result<tokens::Pair>> &&
+              std::is_trivially_copyable_v<refresh::Classified> &&
+              std::is_trivially_copyable_v<refresh::Facts> &&
               std::is_trivially_copyable_v<callback::Plan> &&
               std::is_trivially_copyable_v<guard::Verdict> &&
               std::is_trivially_copyable_v<config::Config> &&
-              std::is_trivially_copyable_v<config::Verdict>);
+              std::is_trivially_copyable_v<config::Verdict> &&
+              std::is_trivially_copyable_v<Result<webhook::News>>);
+// A signature being checked leaves the module as bytes and comes back.
+static_assert(is_plain<crypto::MacStream, webhook::Stream> && sizeof(webhook::Stream) == 152);
 
 // Sizes that the glue and the stack of the module rely on.
 static_assert(sizeof(Errc) == 1 && sizeof(PublicCode) == 1);
@@ -161,6 +172,9 @@ TEST_CASE("threat T26 contract: null and empty input to every function of the fo
         crypto::mac({}, block));
   CHECK(crypto::equal({}, {}));
   CHECK_FALSE(crypto::equal({}, Octets{0}));
+  auto pieces = crypto::mac_begin(crypto::mac_key({}));
+  crypto::mac_update(pieces, {});
+  CHECK(crypto::mac_end(pieces) == crypto::mac(crypto::mac_key({}), {}));
   crypto::wipe({});
   crypto::hkdf({}, {}, {}, {});
   Octets out(32);
@@ -269,6 +283,16 @@ TEST_CASE("threat T26 contract: null and empty input to the decisions") {
   const profile::Profile none;
   CHECK_FALSE(exchange::read(0, {}, {}, {}, none));
   CHECK_FALSE(exchange::read(200, {}, {}, {}, none));
+  CHECK_FALSE(tokens::is_token({}));
+  CHECK(tokens::client_error({}).empty());
+  CHECK_FALSE(tokens::has_access({}, none));
+  CHECK_FALSE(tokens::read({}, {}, none, tokens::Types::by_place));
+  const auto facts = refresh::facts_of(none, false);
+  CHECK(facts.traits.rotation == refresh::traits_of(none).rotation);
+  CHECK(refresh::is_consistent(facts.traits));
+  CHECK(refresh::classify({}, {}, none, facts, {}).reply.kind ==
+        refresh::ReplyClass::not_understood);
+  CHECK(refresh::classify(refresh::Absence::reset).reply.doubt == refresh::Doubt::silent);
   CHECK_FALSE(account::read(0, {}, {}, none));
   CHECK_FALSE(account::read(200, {}, {}, none));
   CHECK_FALSE(answer::read({}, {}, {}));
@@ -277,8 +301,20 @@ TEST_CASE("threat T26 contract: null and empty input to the decisions") {
   CHECK_FALSE(disconnect::decide({}).revoked);
 
   CHECK_FALSE(scope::write_target({}));
+  CHECK(redact::redact({}, {}).error() == Errc::ok);
+  CHECK(name(redact::redact("a", {})) == "output_too_small");
+  CHECK(webhook::find({}) == nullptr);
+  const webhook::Receiver nobody;
+  CHECK(name(webhook::begin(nobody, {}, {})) == "key_invalid");
+  CHECK(name(webhook::verify(nobody, {}, {}, {}, {})) == "key_invalid");
+  CHECK(name(webhook::verify(nobody, Octets{1}, {}, {}, {})) == "webhook_invalid");
+  webhook::Stream stream;
+  webhook::update(stream, {});
+  CHECK(name(webhook::finish(stream, {}, {})) == "webhook_invalid");
+  CHECK(name(webhook::read(nobody, {}, {}, {}, {}, {}, {})) == "webhook_unreadable");
   CHECK_FALSE(scope::connect_target({}, scope::Scope::user));
   CHECK_FALSE(scope::connect_target({}, scope::Scope::org));
+  CHECK_FALSE(scope::erase_target({}, scope::Eraser::service, {}));
 
   const auto config = std::make_unique<config::Config>();
   CHECK_FALSE(static_cast<bool>(config::check({}, {}, {}, *config)));

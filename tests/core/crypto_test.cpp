@@ -27,6 +27,24 @@ void flip(MutBytes bytes, std::size_t bit) {
 
 }  // namespace
 
+TEST_CASE("crypto: a MAC of pieces is the MAC of the whole") {
+  Random random{9};
+  for (std::size_t size = 0; size < 300; ++size) {
+    const Octets key = random.bytes(random.below(100));
+    const Octets message = random.bytes(size);
+    auto stream = crypto::mac_begin(crypto::mac_key(key));
+    for (Bytes rest = message; !rest.empty();) {
+      const std::size_t n = random.below(rest.size() + 1);
+      crypto::mac_update(stream, rest.first(n));
+      rest = rest.subspan(n);
+    }
+    CHECK(Octets(32) != hmac(key, message));
+    const auto tag = crypto::mac_end(stream);
+    CHECK(hex(tag) == hex(hmac(key, message)));
+    CHECK(stream.bits == 0);
+  }
+}
+
 TEST_CASE("crypto: SHA-256 of two pieces is that of the whole, wherever it is cut") {
   Random random{6};
   const Octets message = random.bytes(200);

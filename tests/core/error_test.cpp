@@ -78,6 +78,8 @@ const struct Row {
     {124, "lease_too_short", "misconfigured"},
     {125, "revoked", "exchange_failed"},
     {126, "temporarily_unavailable", "temporarily_unavailable"},
+    {140, "webhook_invalid", "not_allowed"},
+    {141, "webhook_unreadable", "provider_error"},
 };
 
 const char* const public_codes[] = {

@@ -341,6 +341,22 @@ TEST_CASE("T42 refresh: in doubt an unexpired token is served") {
   }
 }
 
+TEST_CASE("T42 refresh: what a refresh may have killed is served until somebody knows") {
+  Row row = in_doubt(seconds(100));
+  Driver a{row, Rotation::family_revoked};
+  a.traits.old_access_dies = true;
+  a.begin(Task::fetch).write();
+  CHECK(row.status == Status::reconnect_required);
+  CHECK(a.served(7, Source::kept));
+  Driver b{row, Rotation::family_revoked};
+  b.begin(Task::report_rejected, named(row)).write();
+  CHECK(row.rejected);
+  CHECK(b.refused(Outcome::reconnect_required, Cause::lost_in_flight));
+  Driver c{row, Rotation::family_revoked};
+  CHECK(c.begin(Task::fetch).refused(Outcome::reconnect_required, Cause::lost_in_flight));
+  CHECK(c.writes == 0);
+}
+
 TEST_CASE("T42 refresh: a grace is over when the request could reach the provider after it") {
   for (const std::int64_t age : {49'999, 50'000, 50'001}) {
     Row row = in_doubt({-1});
@@ -394,6 +410,97 @@ TEST_CASE("T43 refresh: only a terminal answer ends a connection") {
   CHECK(row.status == Status::reconnect_required);
   CHECK(row.ended_at == start);
   CHECK(a.told(News::terminal));
+}
+
+TEST_CASE("T43 refresh: one 500 from before the spend: one retry, shared by all, nobody fails") {
+  for (const Rotation rotation : rotations) {
+    for (const bool is_valid : {false, true}) {
+      Row row = live(is_valid ? seconds(100) : Millis{-1});
+      Driver a{row, rotation};
+      Driver b{row, rotation};
+      Driver c{row, rotation};
+      a.begin(Task::fetch).write();
+      b.begin(Task::fetch);
+      a.reply(ReplyClass::transient, Doubt::none).write();
+      CHECK(row.status == Status::live);
+      CHECK(row.intent == Intent{});
+      c.begin(Task::fetch);
+      if (is_valid) {
+        for (Driver* const one : {&a, &b, &c}) CHECK(one->served(7, Source::kept));
+        CHECK(a.flow.phase == Phase::ended);
+        CHECK(b.sends + c.sends == 0);
+        continue;
+      }
+      // Everybody waits for the same moment; one is first, the others for its answer.
+      for (Driver* const one : {&a, &b, &c}) {
+        while (one->now.value < row.cool_down.next_attempt_at.value) one->read();
+      }
+      CHECK(row.cool_down.next_attempt_at.value - start.value <= policy.back_off.value);
+      b.write();
+      REQUIRE(b.sends == 1);
+      CHECK_FALSE(b.question->probe);
+      a.write();
+      c.write();
+      b.ok().write();
+      CHECK(b.served(8, Source::refreshed));
+      CHECK(a.read().served(8, Source::joined));
+      CHECK(c.read().served(8, Source::joined));
+      CHECK(a.sends + b.sends + c.sends == 2);
+    }
+  }
+}
+
+TEST_CASE("T43 refresh: a failure after the spend: one labelled request more at most") {
+  const struct {
+    ReplyClass kind;
+    Doubt doubt;
+  } failures[] = {{ReplyClass::transient, Doubt::silent},
+                  {ReplyClass::transient, Doubt::answered},
+                  {ReplyClass::not_understood, Doubt::answered}};
+  for (const auto& failure : failures) {
+    for (const Rotation rotation : {Rotation::strict_refused, Rotation::family_revoked}) {
+      Row row = live({-1});
+      Driver a{row, rotation};
+      a.begin(Task::fetch).write().reply(failure.kind, failure.doubt).write();
+      while (!a.answer && a.question && a.question->kind != EffectKind::send) {
+        if (a.question->kind == EffectKind::wait) {
+          a.read();
+        } else {
+          a.write();
+        }
+      }
+      if (rotation == Rotation::strict_refused) {
+        REQUIRE(a.sends == 2);
+        CHECK(a.question->probe);
+        a.reply(ReplyClass::terminal).write();
+      }
+      CHECK(a.sends == (rotation == Rotation::strict_refused ? 2U : 1U));
+      CHECK(a.refused(Outcome::reconnect_required, Cause::lost_in_flight));
+      // Whoever comes later makes none.
+      Driver b{row, rotation};
+      CHECK(b.begin(Task::fetch).refused(Outcome::reconnect_required, Cause::lost_in_flight));
+    }
+  }
+}
+
+TEST_CASE("T39 refresh: a provider as slow as the time-out allows gets one request, nobody fails") {
+  for (const std::int64_t takes : {3'000, 4'000, 6'000, 9'999}) {
+    Row row = live({-1});
+    Driver a{row, Rotation::family_revoked};
+    Driver b{row, Rotation::family_revoked};
+    a.begin(Task::fetch).write();
+    b.begin(Task::fetch);
+    while (b.now.value < start.value + takes) {
+      REQUIRE(b.question->kind == EffectKind::wait);
+      b.read();
+    }
+    REQUIRE(a.question->at.value > start.value + takes);
+    a.now = start.plus({takes});
+    a.ok().write();
+    CHECK(a.served(8, Source::refreshed));
+    CHECK(b.read().served(8, Source::joined));
+    CHECK(a.sends + b.sends == 1);
+  }
 }
 
 TEST_CASE("T43 refresh: not more than six requests, then a rest") {
@@ -757,6 +864,8 @@ TEST_CASE("refresh: what was given up for lost comes back when its owner knows b
   c.write().write();
   CHECK(row.status == Status::live);
   CHECK(row.intent == Intent{});
+  // Given up in between, its attempts are not forgotten.
+  CHECK(row.cool_down.sends == 1);
 }
 
 TEST_CASE("refresh: of two successors the later attempt's is kept") {
@@ -781,6 +890,52 @@ TEST_CASE("refresh: of two successors the later attempt's is kept") {
     CHECK(row.version == 8);
     CHECK(a.answer->generation.version == 8);
   }
+}
+
+TEST_CASE("refresh: a later answer without a refresh token does not replace a pair") {
+  Row row = live({-1});
+  Driver a{row, Rotation::grace_new};
+  a.begin(Task::fetch).write().ok();
+  Driver b{row, Rotation::grace_new};
+  b.now = start.plus(policy.lease);
+  b.begin(Task::fetch).write().reply(ReplyClass::ok, Doubt::none, {.lifetime = seconds(3600)});
+  row.intent = {};  // as if nobody knew of the later one
+  a.write().write();
+  REQUIRE(row.version == 8);
+  const Row stored = row;
+  b.write();
+  CHECK(row == stored);
+  CHECK(b.told(News::lost_race));
+  CHECK(b.served(8, Source::joined));
+}
+
+TEST_CASE("refresh: a pair in hand outlives a store that is away and the attempt after it") {
+  Row row = live({-1});
+  Driver a{row, Rotation::grace_new};
+  a.begin(Task::fetch).write().ok().store(EventKind::store_unknown);
+  for (unsigned i = 1; i < policy.max_tries; ++i) a.read(Seen::nothing);
+  // Meanwhile its lease has ended, and somebody tries again.
+  Driver b{row, Rotation::grace_new};
+  b.now = start.plus(policy.lease);
+  b.begin(Task::fetch).write();
+  REQUIRE(b.sends == 1);
+  a.now = b.now;
+  for (unsigned i = 0; i < 3; ++i) {
+    a.read();
+    REQUIRE(a.question);
+    CHECK(a.question->kind == EffectKind::wait);
+    if (a.now.value >= row.intent.deadline.value) break;
+  }
+  // The store is away once more: that alone does not make it give up.
+  a.read(Seen::nothing);
+  REQUIRE(a.question);
+  // The other attempt fails, and the next one comes after the grace: the pair is stored.
+  b.reply(ReplyClass::rate_limited).write();
+  row.cool_down.next_attempt_at = start.plus(seconds(90));
+  ++row.epoch;
+  a.read().write();
+  CHECK(row.version == 8);
+  CHECK(row.status == Status::live);
 }
 
 TEST_CASE("refresh: an alarm settles what is in doubt and has no caller") {
@@ -906,6 +1061,57 @@ TEST_CASE("refresh: a row reads back, and no other bytes do") {
     CHECK(again == flipped);
   }
   CHECK(accepted < row_size * 8);
+  // A bool is 0 or 1.
+  for (const std::size_t at : {155U, 156U, 169U, 170U, 171U}) {
+    auto odd = bytes;
+    CHECK(odd[at] <= 1);
+    odd[at] = 2;
+    CHECK(name(decode(odd)) == "corrupt");
+  }
+}
+
+TEST_CASE("refresh: a flow reads back, and no other bytes do") {
+  Row row = live({-1});
+  Driver a{row, Rotation::strict_refused};
+  std::array<std::uint8_t, flow_size> bytes{};
+  std::array<std::uint8_t, flow_size> again{};
+  const auto reads_back = [&](const Flow& flow) {
+    encode(flow, bytes);
+    const auto read = decode_flow(bytes);
+    REQUIRE(read);
+    encode(*read, again);
+    CHECK(again == bytes);
+  };
+  reads_back(Flow{});
+  reads_back(a.begin(Task::fetch, {.min_validity = seconds(9)}).flow);
+  reads_back(a.write().flow);
+  reads_back(a.ok().flow);
+  CHECK(name(decode_flow(Bytes{bytes}.first(flow_size - 1))) == "corrupt");
+  std::array<std::uint8_t, row_size> of_row{};
+  encode(row, of_row);
+  CHECK(name(decode_flow(Bytes{of_row}.first(flow_size))) == "corrupt");
+  for (std::size_t bit = 0; bit < flow_size * 8; ++bit) {
+    auto flipped = bytes;
+    flipped[bit / 8] = static_cast<std::uint8_t>(flipped[bit / 8] ^ (1U << (bit % 8)));
+    const auto read = decode_flow(flipped);
+    if (!read) continue;
+    encode(*read, again);
+    CHECK(again == flipped);
+  }
+  for (const std::size_t at : {6U, 7U, 8U, 9U, 124U, 125U, 126U, 127U, 128U}) {
+    auto odd = bytes;
+    CHECK(odd[at] <= 1);
+    odd[at] = 2;
+    CHECK(name(decode_flow(odd)) == "corrupt");
+  }
+  // One that has not begun is `Flow{}`: nothing may be put under a caller who begins.
+  encode(Flow{}, bytes);
+  for (std::size_t bit = 0; bit < flow_size * 8; ++bit) {
+    auto flipped = bytes;
+    flipped[bit / 8] = static_cast<std::uint8_t>(flipped[bit / 8] ^ (1U << (bit % 8)));
+    const auto read = decode_flow(flipped);
+    CHECK((!read || read->phase != Phase::begin));
+  }
 }
 
 TEST_CASE(
@@ -974,6 +1180,192 @@ TEST_CASE(
   CHECK(stepped > 50'000);
 }
 
+namespace {
+
+/// Values from everywhere: the ends of every range, what lies next to them, and plain ones.
+struct Dice {
+  std::mt19937_64 random{8};
+
+  std::uint64_t pick(std::uint64_t n) { return random() % n; }
+  bool flag() { return pick(2) != 0; }
+  template <class E> E one_of(E last, bool strays) {
+    return static_cast<E>(pick(static_cast<std::uint64_t>(last) + (strays ? 2 : 1)));
+  }
+  UnixMillis time(bool strays) {
+    switch (pick(strays ? 8 : 6)) {
+    case 0: return {};
+    case 1: return never;
+    case 2: return {never.value - 1};
+    case 6: return {-1};
+    case 7: return {static_cast<std::int64_t>(random())};
+    default: return start.plus({static_cast<std::int64_t>(pick(80'000)) - 40'000});
+    }
+  }
+  Millis length() {
+    constexpr std::int64_t lengths[] = {0, 1, -1, 3'600'000, INT64_MAX, INT64_MIN};
+    return {lengths[pick(6)]};
+  }
+  std::uint64_t counter(bool strays) {
+    switch (pick(strays ? 12 : 10)) {
+    case 0: return 1;
+    case 1: return max_counter - 2;
+    case 10: return max_counter;
+    case 11: return random();
+    default: return 5 + pick(4);
+    }
+  }
+  Row row(bool strays) {
+    Row row;
+    row.id = id_of(static_cast<std::uint8_t>(strays ? pick(4) : 1 + pick(3)));
+    row.version = counter(strays);
+    row.epoch = counter(strays);
+    row.pair_epoch = pick(8);
+    for (UnixMillis* at : {&row.login_at, &row.obtained_at, &row.access_expires_at,
+                           &row.refresh_expires_at, &row.absolute_expires_at, &row.ended_at,
+                           &row.lease.deadline, &row.cool_down.next_attempt_at}) {
+      *at = time(strays && pick(8) == 0);
+    }
+    if (flag()) row.lease = {5 + pick(2), pick(8), row.lease.deadline};
+    if (flag()) {
+      row.intent = {pick(8),
+                    pick(8),
+                    flag() ? row.version : pick(8),
+                    time(false),
+                    time(false),
+                    static_cast<std::uint8_t>(pick(3)),
+                    one_of(Doubt::silent, strays),
+                    flag(),
+                    flag()};
+    }
+    row.cool_down.failures = static_cast<std::uint8_t>(random());
+    row.cool_down.sends = static_cast<std::uint8_t>(flag() ? pick(8) : random());
+    row.status = one_of(Status::revoked, strays);
+    row.cause = one_of(Cause::erased, strays);
+    row.has_refresh = flag();
+    row.rejected = flag();
+    row.held = pick(4) == 0;
+    return pick(64) == 0 ? Row{} : row;
+  }
+  Tokens tokens() { return {length(), length(), flag(), flag(), flag()}; }
+  Generation generation() { return {id_of(static_cast<std::uint8_t>(pick(4))), counter(false)}; }
+  Flow flow() {
+    Flow flow;
+    flow.task = one_of(Task::erase, false);
+    flow.phase = one_of(Phase::ended, false);
+    flow.settle = one_of(Settle::keep, false);
+    flow.cause = one_of(Cause::erased, false);
+    flow.tries = static_cast<std::uint8_t>(random());
+    flow.answered = flag();
+    flow.forced = flag();
+    flow.attempted = flag();
+    flow.waited = flag();
+    flow.min_validity = {flag() ? 0 : std::max<std::int64_t>(length().value, 0)};
+    flow.give_up_at = time(false);
+    flow.at = time(false);
+    flow.holder = 5 + pick(2);
+    flow.epoch = pick(8);
+    flow.named = generation();
+    flow.spent = generation();
+    flow.reply = {static_cast<ReplyClass>(1 + pick(6)), one_of(Doubt::silent, false), length(),
+                  tokens()};
+    flow.receipt = {flag(), flag(), one_of(Reason::corrupt, false)};
+    if (flow.phase == Phase::begin) return {};
+    // What cannot be kept is no flow.
+    std::array<std::uint8_t, flow_size> bytes{};
+    encode(flow, bytes);
+    return decode_flow(bytes) ? flow : this->flow();
+  }
+  Event event() {
+    Event event;
+    event.kind = one_of(EventKind::revocation, true);
+    event.seen = pick(8) == 0 ? one_of(Seen::nothing, true) : Seen::row;
+    event.task = one_of(Task::erase, true);
+    event.entropy = flag() ? random() : 5;
+    event.min_validity = length();
+    event.generation = generation();
+    event.cause = one_of(Cause::erased, false);
+    event.at = time(false);
+    event.reply = {one_of(ReplyClass::not_understood, true), one_of(Doubt::silent, false), length(),
+                   tokens()};
+    event.revoked = one_of(Revoked::unsupported, true);
+    return event;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("refresh: a row reads back if and only if it is sound") {
+  Dice dice;
+  unsigned sound = 0;
+  constexpr unsigned rows = 200'000;
+  std::array<std::uint8_t, row_size> bytes{};
+  for (unsigned i = 0; i < rows; ++i) {
+    const Row row = dice.row(i % 2 == 0);
+    encode(row, bytes);
+    const auto read = decode(bytes);
+    if (static_cast<bool>(read) != is_sound(row)) FAIL("read is not what sound is");
+    if (!read) continue;
+    ++sound;
+    if (!(*read == row)) FAIL("another row was read");
+  }
+  CHECK(sound > rows / 100);
+  CHECK(sound < rows / 2);
+}
+
+TEST_CASE("refresh: whatever is given, nothing traps and nothing expired or revoked is served") {
+  Dice dice;
+  unsigned served = 0;
+  unsigned written = 0;
+  std::array<std::uint8_t, flow_size> bytes{};
+  for (unsigned i = 0; i < 400'000; ++i) {
+    const Event event = dice.event();
+    Flow flow = dice.flow();
+    // A driver that did not read has the row that it wrote, or was given; it has tokens.
+    const bool reads = event.kind == EventKind::begin || event.kind == EventKind::lost ||
+                       event.kind == EventKind::row_read;
+    Row row = dice.row(reads && dice.pick(8) == 0);
+    if (reads && event.seen != Seen::row) row = {};
+    const bool has_tokens = row.status == Status::live || row.status == Status::reconnect_required;
+    const bool known = has_tokens && is_sound(row);
+    if (!reads && !known) row = live({static_cast<std::int64_t>(dice.pick(9'000)) - 4'500});
+    // Epochs only rise.
+    flow.epoch = std::min(flow.epoch, row.epoch);
+    const UnixMillis now = dice.time(false);
+    Traits traits = traits_of(rotations[dice.pick(5)]);
+    traits.old_access_dies = dice.flag();
+    traits.revocation_needs_live = dice.flag();
+    traits.revocation = dice.one_of(Revocation::grant, false);
+    // No row comes near the end of its counters.
+    const bool counts = row.epoch < max_counter - 2 && row.version < max_counter - 2;
+    const Step turn = step(row, flow, event, now, traits, policy);
+    for (const Effect& effect : turn.effects) {
+      if (effect.kind == EffectKind::persist) {
+        ++written;
+        if (counts && is_sound(row) && !is_sound(turn.row)) {
+          FAIL("a row that is not sound is to be written");
+        }
+      }
+      if (effect.kind != EffectKind::serve) continue;
+      ++served;
+      if (effect.at.value <= now.value) FAIL("an expired token is served");
+      if (effect.token == Which::fresh) continue;
+      const bool given_up = row.status == Status::reconnect_required;
+      const bool may =
+          row.status == Status::live || (given_up && row.cause == Cause::lost_in_flight);
+      if (!may || row.rejected || !is_sound(row)) FAIL("a token is served that has ended");
+    }
+    // Flows that begin soundly stay so.
+    encode(turn.flow, bytes);
+    if (counts && event.task <= Task::erase && event.kind <= EventKind::revocation &&
+        event.reply.kind >= ReplyClass::ok && event.reply.kind <= ReplyClass::not_understood &&
+        !decode_flow(bytes)) {
+      FAIL("a flow that cannot be kept");
+    }
+  }
+  CHECK(served > 1'000);
+  CHECK(written > 10'000);
+}
+
 TEST_CASE("T43 refresh: attempts that crashed count, and a rest is not cut short") {
   Row row = in_doubt({-1});
   row.cool_down.sends = policy.max_sends;
@@ -981,8 +1373,17 @@ TEST_CASE("T43 refresh: attempts that crashed count, and a rest is not cut short
   a.begin(Task::fetch).write();
   CHECK(a.sends == 0);
   CHECK(a.refused(Outcome::temporarily_unavailable));
-  CHECK(row.cool_down.next_attempt_at == start.plus(policy.rest));
+  CHECK(row.cool_down.next_attempt_at == row.intent.deadline.plus(policy.rest));
   CHECK(row.cool_down.sends == 0);
+
+  // A rest that nobody wrote down, and that is over, is not begun again.
+  row = in_doubt({-1});
+  row.cool_down.sends = policy.max_sends;
+  row.intent.deadline = start.plus({-policy.rest.value});
+  Driver c{row, Rotation::none};
+  c.begin(Task::fetch).write();
+  CHECK(c.sends == 1);
+  CHECK(row.cool_down.sends == 1);
 
   row = live({-1});
   Driver b{row, Rotation::none};

@@ -7,6 +7,8 @@
 
 using latchkey::Errc;
 using latchkey::scope::connect_target;
+using latchkey::scope::erase_target;
+using latchkey::scope::Eraser;
 using latchkey::scope::Facts;
 using latchkey::scope::Rule;
 using latchkey::scope::Scope;
@@ -101,12 +103,36 @@ TEST_CASE("T13 ids are taken as they are, or refused; never folded together") {
   }
 }
 
+TEST_CASE("T49 an account is ended by its person or by the application, by nobody else") {
+  const std::string_view ids[] = {"alice", "bob", "Alice", "alice "};
+  for (const std::string_view subject : ids) {
+    for (const std::string_view id : ids) {
+      CAPTURE(subject, id);
+      check_target(erase_target(subject, Eraser::service, id), Scope::user, id, Rule::on_behalf);
+      CHECK(erase_target(subject, Eraser::device, id).error() == Errc::not_allowed);
+      const auto own = erase_target(subject, Eraser::human, id);
+      if (subject == id) {
+        check_target(own, Scope::user, id, Rule::own_account);
+      } else {
+        CHECK(own.error() == Errc::not_allowed);
+      }
+    }
+  }
+  for (const auto kind : {Eraser::human, Eraser::service, Eraser::device}) {
+    for (const std::string_view bad : {std::string_view{}, std::string_view{"a\nb"}}) {
+      CHECK(erase_target(bad, kind, "alice").error() == Errc::claim_invalid);
+      CHECK(erase_target("alice", kind, bad).error() == Errc::claim_invalid);
+    }
+  }
+}
+
 TEST_CASE("scope: names") {
   CHECK(to_string(Scope::user) == "user");
   CHECK(to_string(Scope::org) == "org");
-  const std::set<std::string_view> names{to_string(Rule::org_admin), to_string(Rule::no_org),
-                                         to_string(Rule::role_is_member),
-                                         to_string(Rule::asked_for_self)};
-  CHECK(names ==
-        std::set<std::string_view>{"org_admin", "no_org", "role_is_member", "asked_for_self"});
+  const std::set<std::string_view> names{
+      to_string(Rule::org_admin),      to_string(Rule::no_org),
+      to_string(Rule::role_is_member), to_string(Rule::asked_for_self),
+      to_string(Rule::own_account),    to_string(Rule::on_behalf)};
+  CHECK(names == std::set<std::string_view>{"org_admin", "no_org", "role_is_member",
+                                            "asked_for_self", "own_account", "on_behalf"});
 }

@@ -4,16 +4,19 @@
 
 #include "latchkey/account.hpp"
 #include "latchkey/callback.hpp"
+#include "latchkey/classify.hpp"
 #include "latchkey/config.hpp"
 #include "latchkey/disconnect.hpp"
 #include "latchkey/exchange.hpp"
 #include "latchkey/guard.hpp"
 #include "latchkey/principal.hpp"
+#include "latchkey/redact.hpp"
 #include "latchkey/return_to.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/seal.hpp"
 #include "latchkey/state.hpp"
 #include "latchkey/url.hpp"
+#include "latchkey/webhook.hpp"
 
 #include <cmath>
 #include <limits>
@@ -335,6 +338,15 @@ Json connect_target(const Json& in) {
                                       requested == "org" ? scope::Scope::org : scope::Scope::user));
 }
 
+Json erase_target(const Json& in) {
+  const auto kind = text(in, "kind");
+  const auto eraser = kind == "human"     ? scope::Eraser::human
+                      : kind == "service" ? scope::Eraser::service
+                      : kind == "device"  ? scope::Eraser::device
+                                          : throw Refused{Errc::claim_invalid};
+  return target(scope::erase_target(text(in, "subject"), eraser, text(in, "user")));
+}
+
 Json guard_request(const Json& in) {
   const Json& said = in.at("facts");
   guard::RequestFacts facts;
@@ -388,6 +400,62 @@ Json exchange_read(const Json& in) {
   return out;
 }
 
+Json classified_of(const refresh::Classified& found) {
+  constexpr const char* kinds[] = {"",         "ok",      "terminal", "transient", "rate_limited",
+                                   "operator", "unparsed"};
+  constexpr const char* doubts[] = {"none", "answered", "silent"};
+  const refresh::Reply& said = found.reply;
+  Json out = {{"class", kinds[static_cast<std::size_t>(said.kind)]},
+              {"doubt", doubts[static_cast<std::size_t>(said.doubt)]}};
+  put(out, "code", found.code);
+  if (said.retry_after.value > 0) {
+    out["retryAfterMs"] = said.retry_after.value;
+    out["retryAt"] = found.retry_at.value;
+  }
+  if (said.kind != refresh::ReplyClass::ok) return out;
+  Json tokens = {{"accessToken", found.tokens.access_token},
+                 {"refreshSame", said.tokens.refresh_same}};
+  put(tokens, "refreshToken", found.tokens.refresh_token);
+  if (said.tokens.lifetime.value > 0) tokens["lifetimeMs"] = said.tokens.lifetime.value;
+  if (said.tokens.refresh_lifetime.value > 0) {
+    tokens["refreshLifetimeMs"] = said.tokens.refresh_lifetime.value;
+  }
+  if (said.tokens.has_scope) tokens["scopes"] = list_of(found.tokens.scope);
+  out["tokens"] = tokens;
+  return out;
+}
+
+Json refresh_classify(const Json& in) {
+  const Json& provider = in.at("provider");
+  const bool configured = provider.is_object();
+  const std::string_view name =
+      configured ? text(provider, "profile") : provider.get_ref<const std::string&>();
+  const auto now = now_of(in);
+  const auto* row = profile::find(name);
+  if (row == nullptr) throw Refused{Errc::provider_unknown};
+  auto facts = refresh::facts_of(*row, false);
+  if (configured) {
+    const Json& said = provider.at("refresh");
+    facts.access_ttl = {said.at("accessTtlMs").get<std::int64_t>()};
+    facts.server_errors_unspent = said.at("serverErrorsUnspent").get<bool>();
+  }
+  const Json& answer = in.at("answer");
+  if (answer.contains("failed")) {
+    constexpr std::string_view failures[] = {"not_sent", "reset", "timeout"};
+    const auto* found = std::find(std::begin(failures), std::end(failures), text(answer, "failed"));
+    if (found == std::end(failures)) throw Refused{Errc::claim_invalid};
+    return classified_of(
+        refresh::classify(static_cast<refresh::Absence>(found - std::begin(failures) + 1)));
+  }
+  auto body = body_of(answer);
+  std::vector<refresh::Header> headers;
+  for (const auto& [header, value] : answer.at("headers").items()) {
+    headers.push_back({header, value.get_ref<const std::string&>()});
+  }
+  return classified_of(refresh::classify({status_of(answer), headers, body}, now, *row, facts,
+                                         text(in, "sentRefreshToken")));
+}
+
 Json account_read(const Json& in) {
   auto body = body_of(in);
   const auto account =
@@ -410,6 +478,62 @@ Json disconnect_decide(const Json& in) {
   return out;
 }
 
+std::string with_client_id(std::string url, std::string_view client_id) {
+  constexpr std::string_view slot = "{client_id}";
+  // The vectors have only client ids that stand for themselves.
+  if (const auto at = url.find(slot); at != std::string::npos) {
+    url.replace(at, slot.size(), client_id);
+  }
+  return url;
+}
+
+Json revocation_of(const config::Provider& p) {
+  Json out = {{"url", with_client_id(std::string{p.revocation_url}, p.client_id)},
+              {"method", "POST"},
+              {"credentials", "client"},
+              {"body", "form"},
+              {"member", "token"},
+              {"token", "refresh"}};
+  switch (p.revocation_shape) {
+  case profile::RevocationShape::rfc7009: break;
+  case profile::RevocationShape::github:
+    out.update({{"method", "DELETE"},
+                {"credentials", "basic"},
+                {"body", "json"},
+                {"member", "access_token"},
+                {"token", "access"}});
+    break;
+  case profile::RevocationShape::slack:
+    out.update({{"credentials", "bearer"}, {"body", "none"}, {"token", "access"}});
+    break;
+  }
+  return out;
+}
+
+Json facts_of(const refresh::Facts& facts) {
+  const refresh::Traits& t = facts.traits;
+  const auto rotation = [](refresh::Rotation r) {
+    return refresh::rotation_names[static_cast<std::size_t>(r)];
+  };
+  constexpr const char* revocations[] = {"none", "token", "grant"};
+  return {{"traits",
+           {{"rotation", rotation(t.rotation)},
+            {"afterGrace", rotation(t.after_grace)},
+            {"revocation", revocations[static_cast<std::size_t>(t.revocation)]},
+            {"revocationNeedsLive", t.revocation_needs_live},
+            {"oldAccessDies", t.old_access_dies},
+            {"graceMs", t.grace.value},
+            {"accessLifetimeMs", t.access_lifetime.value},
+            {"maxAccessLifetimeMs", t.max_access_lifetime.value},
+            {"refreshIdleMs", t.refresh_idle.value},
+            {"refreshAbsoluteMs", t.refresh_absolute.value},
+            {"timeOutMs", t.time_out.value},
+            {"lagMs", t.lag.value}}},
+          {"accessTtlMs", facts.access_ttl.value},
+          {"needsRedirectUri", facts.needs_redirect_uri},
+          {"serverErrorsUnspent", facts.server_errors_unspent}};
+}
+
 Json settings_of(const config::Provider& p) {
   Json out = {
       {"name", p.name},
@@ -424,8 +548,12 @@ Json settings_of(const config::Provider& p) {
       {"responseMode", p.response_mode == profile::ResponseMode::form_post ? "form_post" : "query"},
       {"pkce", p.pkce},
       {"issRequired", p.iss_required},
+      {"refresh", facts_of(p.refresh)},
   };
-  put(out, "revocationUrl", p.revocation_url);
+  if (p.revocation_shape == profile::RevocationShape::rfc7009) {
+    put(out, "revocationUrl", p.revocation_url);
+  }
+  if (!p.revocation_url.empty()) out["revocation"] = revocation_of(p);
   put(out, "userInfoUrl", p.user_info_url);
   put(out, "asIssuer", p.as_issuer);
   put(out, "clientSecretName", p.client_secret.view());
@@ -452,6 +580,78 @@ Json config_check(const Json& in) {
   for (std::size_t i = 0; i < config.provider_count; ++i) {
     out["providers"].push_back(settings_of(config.providers[i]));
   }
+  return out;
+}
+
+Json redact_text(const Json& in) {
+  const auto from = text(in, "text");
+  if (from.size() > redact::max_text) throw Refused{Errc::output_too_small};
+  Octets out(redact::max_size(from.size()));
+  out.resize(value_of(redact::redact(from, out)));
+  return string_of(out);
+}
+
+const webhook::Receiver& receiver_of(const Json& in) {
+  const auto* found = webhook::find(text(in, "profile"));
+  if (found == nullptr) throw Refused{Errc::provider_unknown};
+  return *found;
+}
+
+webhook::Headers signed_headers(const Json& in) {
+  return {text(in, "signature"), text(in, "timestamp"), text(in, "delivery")};
+}
+
+/// A signature that is not good is an answer, everything else an error.
+Json verdict(const Result<void>& verified) {
+  if (!verified && verified.error() != Errc::webhook_invalid) throw Refused{verified.error()};
+  return static_cast<bool>(verified);
+}
+
+Json webhook_headers(const Json& in) {
+  const auto* found = webhook::find(text(in, "profile"));
+  if (found == nullptr) return {};
+  Json out = {{"signature", std::string_view{found->signature_header}}};
+  put(out, "timestamp", found->timestamp_header);
+  put(out, "id", found->id_header);
+  put(out, "event", found->event_header);
+  return out;
+}
+
+Json webhook_verify(const Json& in) {
+  const auto now = now_of(in);
+  return verdict(webhook::verify(receiver_of(in), bytes_of(text(in, "secret")), signed_headers(in),
+                                 now, body_of(in)));
+}
+
+Json webhook_begin(const Json& in) {
+  auto stream =
+      value_of(webhook::begin(receiver_of(in), bytes_of(text(in, "secret")), signed_headers(in)));
+  for (const Json& piece : in.at("pieces")) {
+    webhook::update(stream, octets(piece.get_ref<const std::string&>()));
+  }
+  return verdict(webhook::finish(stream, text(in, "signature"), now_of(in)));
+}
+
+Json webhook_read(const Json& in) {
+  const auto now = now_of(in);
+  auto body = body_of(in);
+  std::vector<json::Node> nodes(4'096);
+  std::vector<webhook::Subject> found(webhook::max_subjects);
+  const auto news = value_of(webhook::read(receiver_of(in), text(in, "event"), text(in, "delivery"),
+                                           body, now, nodes, found));
+  constexpr const char* changes[] = {"none", "revoked", "deleted", "suspended", "restored"};
+  constexpr const char* reaches[] = {"", "account", "installation"};
+  constexpr const char* kinds[] = {"any", "user", "bot"};
+  Json subjects = Json::array();
+  for (std::size_t i = 0; i < news.subjects; ++i) {
+    subjects.push_back(
+        {{"id", found[i].id}, {"tokens", kinds[static_cast<std::size_t>(found[i].tokens)]}});
+  }
+  Json out = {{"change", changes[static_cast<std::size_t>(news.change)]},
+              {"subjects", subjects},
+              {"once", {{"key", news.key.view()}, {"until", news.until.value}}}};
+  put(out, "reach", reaches[static_cast<std::size_t>(news.reach)]);
+  if (news.has_at) out["at"] = news.at.value;
   return out;
 }
 
@@ -488,13 +688,20 @@ constexpr Named operations[] = {
     {"principal.verify", principal_verify},
     {"scope.writeTarget", [](const Json& in) { return target(scope::write_target(facts_of(in))); }},
     {"scope.connectTarget", connect_target},
+    {"scope.eraseTarget", erase_target},
     {"guard.isLoopbackHost",
      [](const Json& in) -> Json { return url::is_loopback_host(text(in, "host")); }},
     {"guard.request", guard_request},
     {"guard.outbound", guard_outbound},
     {"exchange.read", exchange_read},
+    {"refresh.classify", refresh_classify},
     {"account.read", account_read},
     {"disconnect.decide", disconnect_decide},
+    {"redact", redact_text},
+    {"webhook.headers", webhook_headers},
+    {"webhook.verify", webhook_verify},
+    {"webhook.begin", webhook_begin},
+    {"webhook.read", webhook_read},
     {"config.check", config_check},
 };
 
@@ -537,7 +744,7 @@ std::vector<Json> read_vectors() {
 
 }  // namespace
 
-TEST_CASE("T01 T03 T05 T06 T10 T11 T14 T17 T35 T36 T43 T44 golden vectors") {
+TEST_CASE("T01 T03 T05 T06 T10 T11 T14 T17 T35 T36 T43 T44 T48 T56 golden vectors") {
   std::string lines;
   std::size_t count = 0;
   for (const Json& vector : read_vectors()) {

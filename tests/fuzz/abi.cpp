@@ -32,6 +32,7 @@ std::int32_t lk_principal_issue() noexcept;
 std::int32_t lk_principal_verify(U32, U32, U32, U32, double, U32) noexcept;
 std::int32_t lk_scope_write_target(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_scope_connect_target(U32, U32, U32, U32, U32, U32, U32) noexcept;
+std::int32_t lk_scope_erase_target(U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_guard_is_loopback_host(U32, U32) noexcept;
 std::int32_t lk_guard_request() noexcept;
 std::int32_t lk_guard_outbound(U32, U32, U32, U32, U32, U32) noexcept;
@@ -39,6 +40,15 @@ std::int32_t lk_exchange_read(U32, U32, U32, U32, U32, U32, U32, double) noexcep
 std::int32_t lk_account_read(U32, U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_disconnect_decide(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_config_check(U32, U32, U32) noexcept;
+std::int32_t lk_refresh_classify() noexcept;
+std::int32_t lk_redact(U32, U32, U32) noexcept;
+std::int32_t lk_webhook_headers(U32, U32, U32) noexcept;
+std::int32_t lk_webhook_verify(U32, U32, U32, U32, U32, U32, U32, U32, U32, U32, U32, U32,
+                               double) noexcept;
+std::int32_t lk_webhook_begin(U32, U32, U32, U32, U32, U32, U32, U32, U32) noexcept;
+std::int32_t lk_webhook_update(U32, U32, U32, U32) noexcept;
+std::int32_t lk_webhook_finish(U32, U32, U32, U32, double) noexcept;
+std::int32_t lk_webhook_read(U32, U32, U32, U32, U32, U32, U32, U32, double, U32) noexcept;
 }
 
 namespace {
@@ -198,13 +208,27 @@ std::int32_t guard_request(Numbers& n) {
   return lk_guard_request();
 }
 
+std::int32_t refresh_classify(Numbers& n) {
+  RefreshClassifyRequest in{};
+  in.now_ms = n.time();
+  in.access_ttl_ms = n.time();
+  for (Slice* text : {&in.headers, &in.body, &in.profile, &in.sent}) *text = n.slice();
+  if (n.byte() < 0xc0) in.headers = {0, 0};
+  in.free = n.free();
+  in.status = static_cast<std::uint16_t>(n.any());
+  in.absence = n.byte() % 6;
+  in.unspent = n.byte();
+  put_request(in);
+  return lk_refresh_classify();
+}
+
 std::int32_t call(std::uint8_t which, Numbers& n) {
   const Slice ring = n.keys<keys::Key>();
   const Slice a = n.slice();
   const Slice b = n.slice();
   const Slice c = n.slice();
   const U32 free = n.free();
-  switch (which % 24) {
+  switch (which % 33) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);
   case 1: return lk_keys_parse(a.at, a.len, free);
   case 2: return lk_keys_public_jwks(ring.at, ring.len, free);
@@ -231,7 +255,19 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   case 20: return lk_exchange_read(n.any(), a.at, a.len, b.at, b.len, c.at, c.len, n.time());
   case 21: return lk_account_read(n.any(), a.at, a.len, b.at, b.len, c.at, c.len);
   case 22: return lk_disconnect_decide(n.byte(), n.any(), a.at, a.len, b.at, b.len);
-  default: return lk_config_check(a.at, a.len, free);
+  case 23: return lk_scope_erase_target(a.at, a.len, b.at, b.len, n.byte() % 5);
+  case 24: return refresh_classify(n);
+  case 31: return lk_config_check(a.at, a.len, free);
+  case 25: return lk_redact(a.at, a.len, free);
+  case 26: return lk_webhook_headers(a.at, a.len, free);
+  case 27:
+    return lk_webhook_verify(a.at, a.len, b.at, b.len, c.at, c.len, a.at, a.len, b.at, b.len, c.at,
+                             c.len, n.time());
+  case 28: return lk_webhook_begin(a.at, a.len, b.at, b.len, c.at, c.len, b.at, b.len, free);
+  case 29: return lk_webhook_update(a.at, a.len, b.at, b.len);
+  case 30: return lk_webhook_finish(a.at, a.len, b.at, b.len, n.time());
+  default:
+    return lk_webhook_read(a.at, a.len, b.at, b.len, a.at, a.len, c.at, c.len, n.time(), free);
   }
 }
 

@@ -6,7 +6,8 @@ import { stripTypeScriptTypes } from 'node:module'
 import { delimiter, join } from 'node:path'
 
 const root = new URL('../../', import.meta.url)
-const served = /^\/(?:js-glue\/(?:dist\/[\w.]+\.js|wasm\/[\w-]+\.wasm)|tests\/(?:js|vectors)\/[\w.]+\.ts)$/
+const served =
+  /^\/(?:js-glue\/(?:dist\/[\w.]+\.js|wasm\/[\w-]+\.wasm)|tests\/(?:js|vectors)\/[\w.]+\.ts|build\/wasi\/tests\/sim\/latchkey-sim\.wasm)$/
 const types: Readonly<Record<string, string>> = {
   js: 'text/javascript',
   ts: 'text/javascript',

@@ -1,32 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { chromium } from 'playwright-core'
+import { openPage } from './chromium.ts'
 import { readChoices, readDigest, readDocuments } from './documents.ts'
 import type { Result } from './page.ts'
-import { chromiumPath, startPageServer } from './page_server.ts'
 import { shouldTake } from './vectors.ts'
 
-const server = await startPageServer()
-const browser = await chromium.launch({
-  executablePath: chromiumPath(),
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-})
-after(async () => {
-  await browser.close()
-  await server.close()
-})
+const { page, close } = await openPage()
+after(close)
 
 const choices = readChoices()
-const page = await browser.newPage()
-await page.goto(server.url)
 const result: Result = await page.evaluate(
   async ([documents, given, runner]) =>
     ((await import(runner)) as typeof import('./page.ts')).run(documents, given),

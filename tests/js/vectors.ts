@@ -92,6 +92,8 @@ const operations: Readonly<Record<string, Operation>> = {
     latchkey.scope.writeTarget({ subject, org, role }),
   'scope.connectTarget': ({ latchkey }, { subject, org, role, requested }) =>
     latchkey.scope.connectTarget({ subject, org, role, requested }),
+  'scope.eraseTarget': ({ latchkey }, { subject, kind, user }) =>
+    latchkey.scope.eraseTarget({ subject, kind, user }),
 
   'guard.isLoopbackHost': ({ latchkey }, { host }) => latchkey.guard.isLoopbackHost(host),
   'guard.request': ({ latchkey }, { facts }) => latchkey.guard.request(facts as never),
@@ -108,10 +110,41 @@ const operations: Readonly<Record<string, Operation>> = {
       ...(refreshToken === undefined ? {} : { refreshToken: decoder.decode(refreshToken) }),
     }
   },
+  'refresh.classify': ({ latchkey }, { provider, answer, now, sentRefreshToken }) => {
+    const given = 'failed' in answer ? answer : { ...answer, body: bytesOf(answer.body) }
+    const { tokens, ...said } = latchkey.refresh.classify(provider, given, {
+      now: Number(now),
+      ...(sentRefreshToken === undefined ? {} : { sentRefreshToken: encoder.encode(sentRefreshToken) }),
+    })
+    if (tokens === undefined) return said
+    const { accessToken, refreshToken, ...rest } = tokens
+    return {
+      ...said,
+      tokens: {
+        ...rest,
+        accessToken: decoder.decode(accessToken),
+        ...(refreshToken === undefined ? {} : { refreshToken: decoder.decode(refreshToken) }),
+      },
+    }
+  },
   'account.read': ({ latchkey }, input) =>
     latchkey.account.read(answerOf(input), { profile: input['profile'] }),
   'disconnect.decide': ({ latchkey }, { answer }) =>
     latchkey.disconnect.decide(answer.kind === 'status' ? { kind: 'status', ...answerOf(answer) } : answer),
+
+  redact: ({ latchkey }, { text }) => latchkey.redact(text),
+  'webhook.headers': ({ latchkey }, { profile }) => latchkey.webhook.headers(profile),
+  'webhook.verify': ({ latchkey }, { secret, signature, body, now, profile, timestamp, delivery: id }) => {
+    const options = { profile, timestamp, id, now: Number(now) }
+    return latchkey.webhook.verify(secret, signature, bytesOf(body), options)
+  },
+  'webhook.begin': ({ latchkey }, { secret, signature, pieces, now, profile, timestamp, delivery: id }) => {
+    const stream = latchkey.webhook.begin(secret, { profile, timestamp, id })
+    for (const piece of pieces) latchkey.webhook.update(stream, bytesOf(piece))
+    return latchkey.webhook.finish(stream, signature, { now: Number(now) })
+  },
+  'webhook.read': ({ latchkey }, { profile, event, delivery: id, body, now }) =>
+    latchkey.webhook.read({ profile, event, id, body: bytesOf(body) }, { now: Number(now) }),
 
   'config.check': ({ latchkey }, { vars }) => {
     const { keys, principalKeys, ...rest } = latchkey.config.check(vars)

@@ -15,12 +15,13 @@ void World::audit_write(const Write& write, const Stored& before, const Stored& 
   const Row& old = before.row;
   const Row& row = after.row;
 
-  std::array<std::uint8_t, row_size> bytes{};
+  std::array<std::uint8_t, (row_size + 7) / 8 * 8> words{};
+  const std::span<std::uint8_t, row_size> bytes{words.data(), row_size};
   encode(row, bytes);
   std::uint64_t hash = 0;
-  for (std::size_t i = 0; i < row_size; i += 8) {
+  for (std::size_t i = 0; i < words.size(); i += 8) {
     std::uint64_t word = 0;
-    for (std::size_t j = 0; j < 8; ++j) word |= std::uint64_t{bytes[i + j]} << (8 * j);
+    for (std::size_t j = 0; j < 8; ++j) word |= std::uint64_t{words[i + j]} << (8 * j);
     hash = mix(hash ^ word);
   }
   note(What::row, write.who, c, 0, hash >> 32, hash & 0xffff'ffff);
@@ -38,7 +39,8 @@ void World::audit_write(const Write& write, const Stored& before, const Stored& 
   if (is_login) {
     if (before.present && !is_ended(before) && !before.rotten) count_loss(c, before);
     Lineage& lineage = lineage_of(row.id);
-    if (++lineage.writes > 1) {
+    // What does not open any more may be replaced by what it was.
+    if (++lineage.writes > 1 && !before.rotten) {
       violate(Invariant::single_use_state, "one sign-in was stored twice", c);
     }
     if (lineage.connection != c) {
@@ -198,7 +200,8 @@ void World::audit_send(std::uint8_t who, bool probe) {
     return;
   }
   // A token that stays is counted from its version on.
-  const bool moved = connections_[c].stored.row.version != agent.row.version;
+  const Row& stored = connections_[c].stored.row;
+  const bool moved = stored.version != agent.row.version || !(stored.id == agent.row.id);
   if (usage.intents == 0 && !moved) {
     violate(Invariant::one_spend, "sent before the intent was stored", c);
   }
@@ -221,7 +224,7 @@ void World::audit_send(std::uint8_t who, bool probe) {
       if (!probe && tolerance() < margin) {
         violate(Invariant::one_spend, "a second use without a label", c);
       }
-      if (usage.silent_probes > 0) {
+      if (probe && usage.silent_probes > 0) {
         violate(Invariant::one_spend, "a second probe after one without an answer", c);
       }
       break;
@@ -246,7 +249,9 @@ void World::audit_send(std::uint8_t who, bool probe) {
   const bool named = agent.flow.task == Task::rotate || agent.flow.task == Task::report_rejected;
   const Row& row = agent.row;
   const Time left = row.access_expires_at.value - clock(agent.isolate).value;
-  const bool fresh = left > 0 && left >= config_.policy.window.value && !row.rejected;
+  // The clock may have been set since it decided.
+  const Time length = left - tolerance();
+  const bool fresh = length > 0 && length >= config_.policy.window.value && !row.rejected;
   if (named && agent.stale && fresh && left > 2 * config_.policy.window.value &&
       !(agent.start.generation == Generation{row.id, row.version})) {
     violate(Invariant::bounded_calls, "a refresh for a generation that is no more", c);
@@ -290,7 +295,9 @@ void World::audit_serve(std::uint8_t who, const Effect& effect, std::uint32_t ac
   if (ahead) violate(Invariant::monotonic, "a version was served that is not stored", c);
   const bool reported = agent.start.task == Task::report_rejected && config_.traits.lag.value > 0;
   const bool named = agent.start.task == Task::rotate || agent.start.task == Task::report_rejected;
-  if (named && !reported && agent.start.generation == effect.generation) {
+  // A token that is served before it is stored may leave its number to another, or get another.
+  const bool same = agent.start.generation == effect.generation && agent.named == access;
+  if (named && !reported && same) {
     violate(Invariant::served_good, "the very token was served that was not good enough", c);
   }
 }
@@ -326,7 +333,8 @@ void World::audit_refusal(std::uint8_t who, const Effect& effect) {
     break;
   case Outcome::ok:
   case Outcome::temporarily_unavailable:
-    if (agent.final_check) {
+    asks_again_ = asks_again_ || agent.may_ask_again;
+    if (agent.final_check && !agent.may_ask_again) {
       violate(Invariant::liveness, "faults are over, and a caller is still put off", c);
     }
     if (config_.is_calm() && wants_token && config_.policy.poll.value > 0) {
@@ -351,6 +359,13 @@ bool World::is_of_this_version(std::uint32_t token) {
   return request.version >= usage_of(token).from_version;
 }
 
+/// A probe got no answer. One of a version before says nothing about this one, although the
+/// provider kept the token.
+void World::count_silence(const Request& request) {
+  Usage& usage = usage_of(request.token);
+  if (request.probe && request.version >= usage.from_version) ++usage.silent_probes;
+}
+
 /// Counts a connection whose credential is gone although nobody had ended it, and asks why.
 void World::count_loss(std::uint8_t c, const Stored& stored) {
   Lineage& lineage = lineage_of(stored.row.id);
@@ -369,19 +384,18 @@ void World::count_loss(std::uint8_t c, const Stored& stored) {
   if (token == 0 || (it.expires_at <= now_ && it.state == RefreshToken::State::live)) return;
   if (grant.revoked_at <= now_ && !grant.killed) return;
 
-  const Request& request = requests_[it.spent_by];
+  const Request& request = requests_[it.replaced_by];
   // Its answer may still come, or be stored.
   const Agent& agent = agents_[request.who];
-  const bool goes_on = agent.used && agent.request == it.spent_by;
+  const bool goes_on = agent.used && agent.request == it.replaced_by;
   if (it.state == RefreshToken::State::spent && request.fate == Fate::open && goes_on) return;
   lineage.counted = true;
   ++counts_[Count::lost];
   if (named) ++counts_[Count::lost_labelled];
-  // Two flights at once, where clocks disagree by more than a lease allows: either answer may be
-  // the last.
-  const Time margin = config_.policy.lease.value - config_.policy.time_out.value;
-  const bool crossed = request.fate == Fate::superseded && tolerance() >= margin &&
-                       config_.facts.rotation == Rotation::grace_new;
+  // Of two successors only one is good, and nobody knows which: one gives way to another attempt
+  // within the grace, and that fails until the grace is over.
+  const bool crossed =
+      request.fate == Fate::superseded && config_.facts.rotation == Rotation::grace_new;
   const bool late = crossed || grant.killed || it.state != RefreshToken::State::spent ||
                     !is_of_this_version(token);
   if (late) {
@@ -407,7 +421,11 @@ void World::count_loss(std::uint8_t c, const Stored& stored) {
     if (over_ && !unasked) violate(Invariant::losses_named, "a loss was never noticed", c);
     return;
   }
-  const Time delay = now_ - request.ended_at;
+  // Within a grace nothing is lost yet: every further attempt may give a token.
+  const bool graced = config_.facts.rotation == Rotation::grace_same ||
+                      config_.facts.rotation == Rotation::grace_new;
+  const Time lost_at = graced ? it.spent_at + config_.facts.grace : 0;
+  const Time delay = now_ - std::max(request.ended_at, lost_at);
   ++counts_[Count::surfaced];
   counts_[Count::surfaced_ms] += static_cast<std::uint64_t>(std::max<Time>(delay, 0));
   if (delay > 60'000) ++counts_[Count::surfaced_late];

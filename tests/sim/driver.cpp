@@ -21,7 +21,9 @@ void World::spawn(const Spawn& spawn) {
   agent.ticket = ticket;
   agent.connection = spawn.connection;
   agent.final_check = spawn.final_check;
+  agent.may_ask_again = spawn.may_ask_again;
   agent.subject = spawn.subject;
+  agent.named = spawn.named;
   agent.start = spawn.event;
   agent.fresh = spawn.fresh;
   agent.started = now_;
@@ -61,7 +63,7 @@ void World::finish(std::uint8_t who) {
     violate(Invariant::liveness, "a flow ended without an answer", agent.connection);
   }
   Request& request = requests_[agent.request];
-  if (request.acted && agent.store_faults >= config_.policy.max_tries) end(request, Fate::gave_up);
+  if (request.acted && agent.flow.tries >= config_.policy.max_tries) end(request, Fate::gave_up);
   agent.used = false;
   ++agent.ticket;
 }
@@ -93,6 +95,7 @@ void World::answer_with_row(Agent& agent, const Stored& stored, EventKind kind) 
     ++agent.store_faults;
   } else if (stored.rotten) {
     agent.answer.seen = Seen::corrupt;
+    agent.decay = stored.decay;
     connections_[agent.connection].rotten_at = now_;
   }
   if (agent.answer.seen != Seen::row) {
@@ -242,6 +245,7 @@ void World::persist(std::uint8_t who, const Effect& effect, const Row& row) {
   write.ticket = question(agent);
   write.request = phase == Phase::storing || phase == Phase::settling ? agent.request : 0;
   write.key = seals_[agent.isolate];
+  write.decay = agent.decay;
   write.task = agent.flow.task;
   write.condition = effect.condition;
   write.row = row;
@@ -304,7 +308,7 @@ bool World::holds(const Write& write, const Stored& stored) const noexcept {
   case same_expiry: return row.access_expires_at == write.known.access_expires_at;
   default: break;
   }
-  if (write.condition.corrupt) return stored.rotten;
+  if (write.condition.corrupt) return stored.rotten && stored.decay == write.decay;
   if (stored.rotten) return false;
   if (!stored.present) return write.condition == Condition{};
   return write.condition.generation == Generation{row.id, row.version} &&
@@ -518,9 +522,7 @@ void World::reply(std::uint32_t ref) {
   question(agent);
   note(What::reply, request.who, request.connection, static_cast<std::uint8_t>(request.reply.kind),
        ref, static_cast<std::uint64_t>(request.reply.doubt));
-  if (request.probe && request.reply.doubt == Doubt::silent) {
-    ++usage_of(request.token).silent_probes;
-  }
+  if (request.reply.doubt == Doubt::silent) count_silence(request);
   if (request.reply.kind == ReplyClass::ok) agent.fresh = request.pair;
   Event event;
   event.kind = EventKind::reply;
@@ -537,7 +539,7 @@ void World::abort(std::uint32_t ref) {
   if (request.over) return;
   request.over = true;
   end(request, Fate::no_reply);
-  if (request.probe) ++usage_of(request.token).silent_probes;
+  count_silence(request);
   Agent& agent = agents_[request.who];
   if (!agent.used || agent.ticket != request.ticket) return;
   question(agent);
@@ -590,7 +592,9 @@ void World::serve(std::uint8_t who, const Effect& effect) {
   if (effect.source == Source::joined) ++counts_[Count::joined];
   audit_serve(who, effect, access);
   Connection& c = connections_[agent.connection];
-  c.seen[random_.below(2)] = effect.generation;
+  const std::uint32_t i = random_.below(2);
+  c.seen[i] = effect.generation;
+  c.seen_access[i] = access;
 }
 
 void World::refuse(std::uint8_t who, const Effect& effect) {

@@ -27,14 +27,17 @@ std::uint32_t Provider::mint_access(std::uint32_t grant, Time now) {
   return static_cast<std::uint32_t>(accesses_.size() - 1);
 }
 
+/// When a refresh token that is used, or minted, now dies unused.
+Time Provider::refresh_end(std::uint32_t grant, Time now) const noexcept {
+  const Time idle = facts_.idle > 0 ? now + facts_.idle : forever;
+  return facts_.absolute > 0 ? std::min(idle, grants_[grant].at + facts_.absolute) : idle;
+}
+
 Pair Provider::mint(std::uint32_t grant, Time now) {
   RefreshToken token;
   token.grant = grant;
   token.minted_at = now;
-  if (facts_.idle > 0) token.expires_at = now + facts_.idle;
-  if (facts_.absolute > 0) {
-    token.expires_at = std::min(token.expires_at, grants_[grant].at + facts_.absolute);
-  }
+  token.expires_at = refresh_end(grant, now);
   token.access = mint_access(grant, now);
   refreshes_.push_back(token);
   return {static_cast<std::uint32_t>(refreshes_.size() - 1), token.access};
@@ -56,7 +59,7 @@ Time Provider::access_end(std::uint32_t access) const noexcept {
   return std::min({it.expires_at, it.dead_at, grants_[it.grant].revoked_at});
 }
 
-Redemption Provider::replay(std::uint32_t token, Time now) {
+Redemption Provider::replay(std::uint32_t token, Time now, std::uint32_t request) {
   Redemption out;
   out.replay = true;
   const RefreshToken spent = refreshes_[token];
@@ -75,6 +78,7 @@ Redemption Provider::replay(std::uint32_t token, Time now) {
     out.rotated = true;
     out.pair = mint(spent.grant, now);
     refreshes_[token].successor = out.pair.refresh;
+    refreshes_[token].replaced_by = request;
     return out;
   }
   const bool graced =
@@ -89,13 +93,16 @@ Redemption Provider::replay(std::uint32_t token, Time now) {
 
 Redemption Provider::redeem(std::uint32_t token, Time now, std::uint32_t request, bool rotates) {
   Redemption out;
-  if (token == 0 || is_revoked(refreshes_[token].grant, now)) return out;
-  if (refreshes_[token].state == RefreshToken::State::spent) return replay(token, now);
+  const Grant& its = grants_[refreshes_[token].grant];
+  if (token == 0 || its.revoked_at <= now) return out;
+  // A grant that is over can neither be used nor be harmed.
+  if (facts_.absolute > 0 && its.at + facts_.absolute <= now) return out;
+  if (refreshes_[token].state == RefreshToken::State::spent) return replay(token, now, request);
   if (!is_live(token, now)) return out;
   const std::uint32_t grant = refreshes_[token].grant;
   out.ok = true;
   if (facts_.rotation == Rotation::none || !rotates) {
-    if (facts_.idle > 0) refreshes_[token].expires_at = now + facts_.idle;
+    refreshes_[token].expires_at = refresh_end(grant, now);
     out.pair = {token, mint_access(grant, now)};
     return out;
   }
@@ -105,6 +112,7 @@ Redemption Provider::redeem(std::uint32_t token, Time now, std::uint32_t request
   spent.state = RefreshToken::State::spent;
   spent.spent_at = now;
   spent.spent_by = request;
+  spent.replaced_by = request;
   spent.successor = out.pair.refresh;
   return out;
 }

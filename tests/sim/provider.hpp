@@ -63,7 +63,8 @@ struct RefreshToken {
   Time expires_at{forever};
   std::uint32_t access{0};  ///< minted beside it
   std::uint32_t successor{0};
-  std::uint32_t spent_by{0};  ///< the request
+  std::uint32_t spent_by{0};  ///< the request that was first
+  std::uint32_t replaced_by{0};  ///< the request whose successor counts
 };
 
 struct Redemption {
@@ -106,8 +107,9 @@ public:
 
 private:
   [[nodiscard]] std::uint32_t mint_access(std::uint32_t grant, Time now);
+  [[nodiscard]] Time refresh_end(std::uint32_t grant, Time now) const noexcept;
   [[nodiscard]] Pair mint(std::uint32_t grant, Time now);
-  [[nodiscard]] Redemption replay(std::uint32_t token, Time now);
+  [[nodiscard]] Redemption replay(std::uint32_t token, Time now, std::uint32_t request);
 
   Facts facts_{};
   // Number 0 of each is nothing.

@@ -90,6 +90,26 @@ void server_errors(Config& config) noexcept {
   config[Fault::error_500_before] = often;
   config[Fault::error_503] = often;
 }
+void server_errors_known(Config& config) noexcept {
+  in_many_processes(config);
+  config.safe_5xx = true;
+  config[Fault::error_500_before] = 1'000;
+}
+void after_the_spend(Config& config, Rotation rotation) noexcept {
+  calm(config, rotation);
+  config.store = StoreKind::postgres;
+  config.isolates = 4;
+  config.safe_5xx = false;
+  config[Fault::reply_lost] = 1'500;
+  config[Fault::error_500_after] = 1'500;
+  config[Fault::stall_after] = 1'500;
+}
+void after_the_spend_strict(Config& config) noexcept {
+  after_the_spend(config, Rotation::strict_refused);
+}
+void after_the_spend_family(Config& config) noexcept {
+  after_the_spend(config, Rotation::family_revoked);
+}
 void odd_answers(Config& config) noexcept {
   in_many_processes(config);
   config[Fault::expiry_missing] = often;
@@ -155,7 +175,7 @@ bool nobody_failed(const Counts& c) noexcept {
 bool one_call_each(const Counts& c) noexcept {
   return nobody_failed(c) && c[Count::sends] == c[Count::pairs_stored];
 }
-bool slow_but_good(const Counts& c) noexcept { return unharmed(c) && c[Fault::slow] > 0; }
+bool slow_but_good(const Counts& c) noexcept { return one_call_each(c) && c[Fault::slow] > 0; }
 bool kv_is_refused(const Counts& c) noexcept {
   return c[Count::kv_refused] == seeds_of_scenario && unharmed(c);
 }
@@ -184,6 +204,23 @@ bool limits_did_no_harm(const Counts& c) noexcept {
 bool errors_did_no_harm(const Counts& c) noexcept {
   return c[Count::probes] > 0 && c[Count::replays] == 0 && c[Count::lost] == 0 &&
          c[Fault::error_503] > 0;
+}
+/// As many requests as were answered with a token, and one more for each that failed.
+bool one_retry_each(const Counts& c) noexcept {
+  const std::uint64_t failures = c[Fault::error_500_before];
+  return nobody_failed(c) && failures > 0 && c[Count::probes] == 0 &&
+         c[Count::sends] == c[Count::pairs_stored] + failures;
+}
+bool failed_after_the_spend(const Counts& c) noexcept {
+  return c[Fault::reply_lost] > 0 && c[Fault::error_500_after] > 0 && c[Fault::stall_after] > 0 &&
+         c[Count::lost] > 0 && c[Count::lost] == c[Count::lost_labelled] && c[Count::given_up] == 0;
+}
+bool one_probe_each(const Counts& c) noexcept {
+  return failed_after_the_spend(c) && c[Count::probes] > 0 && c[Count::replays] == c[Count::probes];
+}
+bool no_second_request(const Counts& c) noexcept {
+  return failed_after_the_spend(c) && c[Count::replays] == 0 && c[Count::grants_killed] == 0 &&
+         c[Count::sends] == c[Count::pairs_stored] + c[Count::lost];
 }
 bool oddities_did_no_harm(const Counts& c) noexcept {
   return one_call_each(c) && c[Fault::expiry_odd] > 0;
@@ -245,6 +282,12 @@ constexpr Scenario scenarios[] = {
      two_successors, retried_in_grace},
     {"13", "coder/coder#24334", "403 and 429 are not revocations", rate_limits, limits_did_no_harm},
     {"13", "Menci/Floway#67", "5xx are not revocations", server_errors, errors_did_no_harm},
+    {"13", "rule 8", "a 500 that is known to come before the spend: one retry, nobody fails",
+     server_errors_known, one_retry_each},
+    {"6", "rule 9", "reset, 500 and hang after the spend: one labelled request more at most",
+     after_the_spend_strict, one_probe_each},
+    {"6", "rule 9", "the same where reuse costs the grant: no request more", after_the_spend_family,
+     no_second_request},
     {"13", "@octokit/oauth-methods 6.0.5", "answers without or with an odd expiry", odd_answers,
      oddities_did_no_harm},
     {"18", "cloudflare/agents#833", "every callback comes twice", callbacks_twice, one_login_each},

@@ -1,19 +1,16 @@
-// The simulator for a person at a terminal, and for the tables of the documentation.
-//
-//   latchkey_sim --seeds N [--from S]    runs N seeds, and the named scenarios
-//   latchkey_sim --seed S [--trace]      runs one, and tells what happened
-//   latchkey_sim --bugs                  plants every bug and counts the seeds until it is found
-//   latchkey_sim --baselines [N]         what other protocols lose in the same worlds
-//   latchkey_sim --json FILE             writes down what was measured by the others
+// The simulator for a person at a terminal, and for the tables of the documentation; `--help` tells
+// its options.
 #include "baselines.hpp"
 #include "scenarios.hpp"
+#include "sim.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <string>
 
@@ -22,9 +19,8 @@ namespace {
 using namespace latchkey::sim;
 using Seed = std::uint64_t;
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+/// Of one core, for this program: what else the machine does is not counted.
+double core_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 /// JSON, as far as it is needed here: objects, lists, numbers and text without special characters.
 class Json {
@@ -121,6 +117,9 @@ void report(Session& session, Seed seed, Options options) {
   const Violation& it = world.violation();
   std::printf("seed %" PRIu64 ": VIOLATION of %s (%s): %s\n", seed, name(it.invariant),
               sentence(it.invariant), it.what);
+  if (options.adjust == nullptr) {
+    std::printf("all of it: npm run sim -- --seed %" PRIu64 " --trace\n", seed);
+  }
 }
 
 bool is_same_twice(World& world, Seed seed, const Options& options) {
@@ -138,7 +137,7 @@ void run_seeds(Session& session, Seed from, Seed count) {
   std::uint64_t hash = 0;
   Seed bad = 0;
   Seed first_bad = 0;
-  const auto start = std::chrono::steady_clock::now();
+  const double start = core_seconds();
   for (Seed seed = from; seed < from + count; ++seed) {
     world.run(seed, {});
     sum.add(world.counts());
@@ -149,7 +148,7 @@ void run_seeds(Session& session, Seed from, Seed count) {
     if (bad > 20) continue;
     std::printf("seed %" PRIu64 ": VIOLATION of %s: %s\n", seed, name(it.invariant), it.what);
   }
-  const double took = seconds_since(start);
+  const double took = std::max(core_seconds() - start, 1e-9);
   Seed again = 0;
   for (Seed seed = from; seed < from + count; seed += 100, ++again) {
     if (is_same_twice(world, seed, {})) continue;
@@ -158,8 +157,9 @@ void run_seeds(Session& session, Seed from, Seed count) {
   }
 
   const auto steps = static_cast<double>(sum[Count::steps]);
-  std::printf("%" PRIu64 " seeds in %.1f s, hash %016" PRIx64 ": %" PRIu64 " violations\n", count,
-              took, hash, bad);
+  std::printf("%" PRIu64 " seeds in %.1f s of a core, hash %016" PRIx64 ": %" PRIu64
+              " violations\n",
+              count, took, hash, bad);
   std::printf("  %.2f million steps, %.2f million events, %.2f million steps a second\n",
               steps / 1e6, static_cast<double>(sum[Count::events]) / 1e6, steps / 1e6 / took);
   for (std::size_t i = 2; i < count_count; ++i) {
@@ -203,7 +203,6 @@ void run_seeds(Session& session, Seed from, Seed count) {
   json.put("count", count);
   json.put("hash", text);
   json.put("violations", bad);
-  json.put("seconds", took);
   json.put("steps_per_second", steps / took);
   json.put("calls_per_need", ratio);
   json.put("run_twice", again);
@@ -399,72 +398,133 @@ void run_baselines(Session& session, Seed count) {
   session.json.close('}');
 }
 
-int usage() {
-  std::fputs("usage: latchkey_sim [--seeds N [--from S]] [--seed S [--trace]] [--scenarios] "
-             "[--bugs] [--baselines [N]] [--json FILE]\n",
-             stderr);
+// Hashes -----------------------------------------------------------------------------------------
+
+/// For other engines to be held against: of every thousand seeds from 1 on, one hash over all their
+/// traces.
+void print_hashes(Seed count) {
+  constexpr Seed each = 1'000;
+  for (Seed from = 1; from <= count; from += each) {
+    const Seed n = std::min(each, count - from + 1);
+    const std::uint64_t hash = sim_run_all(from, static_cast<std::uint32_t>(n));
+    std::printf("%" PRIu64 " %" PRIu64 " %016" PRIx64 "\n", from, n, hash);
+  }
+}
+
+// Options ----------------------------------------------------------------------------------------
+
+constexpr const char* help =
+    R"(The refresh protocol in simulated worlds: one seed, one course of events.
+
+  --seeds N [--from S]  runs N worlds; the first that breaks an invariant is told
+  --seed S [--trace]    runs one; with --trace tells all that happened in it
+  --scenarios           complaints from public issues, each as worlds in which it would come true
+  --bugs                plants bugs that were made elsewhere, and counts the seeds until each is found
+  --baselines [N]       what other protocols lose in the same N worlds (2,000)
+  --hashes N            of every thousand of N worlds one hash over their traces
+  --json FILE           writes down what the others measured
+)";
+
+struct Wishes {
+  Seed from{1};
+  Seed seeds{0};
+  Seed seed{0};
+  Seed compared{0};
+  Seed hashes{0};
+  bool traces{false};
+  bool scenarios{false};
+  bool bugs{false};
+  bool helps{false};
+  const char* json{nullptr};
+};
+
+int refuse(const char* what, const char* option) {
+  std::fprintf(stderr,
+               "%s: %s; known: --seeds --from --seed --trace --scenarios --bugs --baselines "
+               "--hashes --json --help\n",
+               what, option);
   return 2;
+}
+
+/// A whole number from 1 up.
+bool read_number(const char* text, Seed& out) {
+  if (text == nullptr || *text < '0' || *text > '9') return false;
+  char* end = nullptr;
+  errno = 0;
+  out = std::strtoull(text, &end, 10);
+  return errno == 0 && *end == '\0' && out > 0;
+}
+
+/// 0, or the exit code of a command that was not understood.
+int read(int argc, char** argv, Wishes& wishes) {
+  for (int i = 1; i < argc; ++i) {
+    const char* const option = argv[i];
+    const auto is = [&](const char* name) { return std::strcmp(option, name) == 0; };
+    const auto value = [&] { return i + 1 < argc ? argv[i + 1] : nullptr; };
+    Seed* number = nullptr;
+    bool* flag = nullptr;
+    if (is("--seeds")) number = &wishes.seeds;
+    if (is("--from")) number = &wishes.from;
+    if (is("--seed")) number = &wishes.seed;
+    if (is("--hashes")) number = &wishes.hashes;
+    if (is("--trace")) flag = &wishes.traces;
+    if (is("--scenarios")) flag = &wishes.scenarios;
+    if (is("--bugs")) flag = &wishes.bugs;
+    if (is("--help")) flag = &wishes.helps;
+    if (number != nullptr) {
+      if (!read_number(value(), *number)) return refuse("a whole number from 1 up after", option);
+      ++i;
+    } else if (flag != nullptr) {
+      *flag = true;
+    } else if (is("--baselines")) {
+      wishes.compared = 2'000;
+      if (value() != nullptr && read_number(value(), wishes.compared)) ++i;
+    } else if (is("--json")) {
+      wishes.json = value();
+      if (wishes.json == nullptr) return refuse("a file after", option);
+      ++i;
+    } else {
+      return refuse("no such option", option);
+    }
+  }
+  if (wishes.traces && wishes.seed == 0) return refuse("a seed before", "--trace");
+  return 0;
+}
+
+void run_one(Session& session, Seed seed, bool traces) {
+  Options options;
+  options.keeps_trace = traces;
+  World& world = *session.world;
+  world.run(seed, options);
+  describe_world(world);
+  if (traces) print_trace(world, ~std::size_t{0});
+  const Violation& it = world.violation();
+  session.good = it.invariant == Invariant::none;
+  std::printf("seed %" PRIu64 ", hash %016" PRIx64 ": %s%s\n", seed, world.hash(),
+              session.good ? "all invariants hold" : it.what, session.good ? "" : " (violation)");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  Wishes wishes;
+  if (const int code = read(argc, argv, wishes); code != 0) return code;
+  if (wishes.helps || argc == 1) {
+    std::fputs(help, wishes.helps ? stdout : stderr);
+    return wishes.helps ? 0 : 2;
+  }
   Session session;
-  const char* json_path = nullptr;
-  Seed from = 1;
-  Seed seeds = 0;
-  Seed seed = 0;
-  Seed compared = 0;
-  bool traces = false;
-  bool scenarios = false;
-  bool bugs = false;
-  for (int i = 1; i < argc; ++i) {
-    const auto is = [&](const char* option) { return std::strcmp(argv[i], option) == 0; };
-    const bool has_value = i + 1 < argc && argv[i + 1][0] != '-';
-    const auto number = [&] { return std::strtoull(argv[++i], nullptr, 10); };
-    if (is("--seeds") && has_value) {
-      seeds = number();
-    } else if (is("--from") && has_value) {
-      from = number();
-    } else if (is("--seed") && has_value) {
-      seed = number();
-    } else if (is("--trace")) {
-      traces = true;
-    } else if (is("--scenarios")) {
-      scenarios = true;
-    } else if (is("--bugs")) {
-      bugs = true;
-    } else if (is("--baselines")) {
-      compared = has_value ? number() : 2'000;
-    } else if (is("--json") && has_value) {
-      json_path = argv[++i];
-    } else {
-      return usage();
-    }
-  }
-  if (argc == 1) return usage();
-
   session.json.open('{');
-  if (seed != 0) {
-    Options options;
-    options.keeps_trace = traces;
-    session.world->run(seed, options);
-    describe_world(*session.world);
-    if (traces) print_trace(*session.world, ~std::size_t{0});
-    const Violation& it = session.world->violation();
-    std::printf("seed %" PRIu64 ", hash %016" PRIx64 ": %s%s\n", seed, session.world->hash(),
-                it.invariant == Invariant::none ? "all invariants hold" : it.what,
-                it.invariant == Invariant::none ? "" : " (violation)");
-    session.good = it.invariant == Invariant::none;
-  }
-  if (seeds > 0) run_seeds(session, from, seeds);
-  if (scenarios) run_scenarios(session);
-  if (bugs) run_bugs(session);
-  if (compared > 0) run_baselines(session, compared);
+  if (wishes.hashes > 0) print_hashes(wishes.hashes);
+  if (wishes.seed > 0) run_one(session, wishes.seed, wishes.traces);
+  if (wishes.seeds > 0) run_seeds(session, wishes.from, wishes.seeds);
+  if (wishes.scenarios) run_scenarios(session);
+  if (wishes.bugs) run_bugs(session);
+  if (wishes.compared > 0) run_baselines(session, wishes.compared);
   session.json.close('}');
-  if (json_path != nullptr) {
-    std::FILE* const file = std::fopen(json_path, "w");
-    if (file == nullptr) return 2;
+  if (wishes.json != nullptr) {
+    std::FILE* const file = std::fopen(wishes.json, "w");
+    if (file == nullptr) return refuse("cannot write", wishes.json);
     std::fputs(session.json.text().c_str(), file);
     std::fputs("\n", file);
     std::fclose(file);

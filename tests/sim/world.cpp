@@ -53,6 +53,8 @@ void World::reset(std::uint64_t seed, const Options& options) {
   twin_until_ = 0;
   quiet_ = false;
   over_ = false;
+  asks_again_ = false;
+  decays_ = 0;
   outage_possible_ = false;
   order_ = 0;
   key_ = 1;
@@ -176,8 +178,14 @@ void World::dispatch(const Item& item) {
     const Time rest = std::max<Time>(settling, config_.policy.rest.value + 30'000);
     return schedule(rest + slack, Move::last);
   }
-  case Move::last: return final_checks();
-  case Move::end: over_ = true; return;
+  case Move::last: return final_checks(item.ticket == 0 && tolerance() > config_.policy.rest.value);
+  case Move::end:
+    over_ = !asks_again_;
+    // A moment to come that was written by a clock far ahead, or is read by one that was set back,
+    // begins to bind when it is two rests away, and binds no longer than these.
+    if (asks_again_) schedule(2 * config_.policy.rest.value, Move::last, 0, 1);
+    asks_again_ = false;
+    return;
   }
 }
 
@@ -312,6 +320,7 @@ void World::machine_faults() {
   }
   if (happens(Fault::bit_rot) && connections_[c].stored.present) {
     connections_[c].stored.rotten = true;
+    connections_[c].stored.decay = ++decays_;
   }
 }
 
@@ -326,12 +335,11 @@ void World::fetch(std::uint8_t c, Time delay) {
   it.event.task = Task::fetch;
   const unsigned kind = config_.plain ? 0 : random_.below(20);
   const Connection& connection = connections_[c];
-  if (kind == 1) {
-    it.event.task = Task::rotate;
-    it.event.generation = connection.seen[random_.below(2)];
-  } else if (kind == 2) {
-    it.event.task = Task::report_rejected;
-    it.event.generation = connection.seen[random_.below(2)];
+  if (kind == 1 || kind == 2) {
+    it.event.task = kind == 1 ? Task::rotate : Task::report_rejected;
+    const std::uint32_t i = random_.below(2);
+    it.event.generation = connection.seen[i];
+    it.named = connection.seen_access[i];
   } else if (kind == 3) {
     it.event.min_validity = {random_.between(0, 400'000)};
   }
@@ -478,7 +486,7 @@ void World::crash(CrashPoint point, std::uint8_t isolate) {
     agent.used = false;
     ++agent.ticket;
     Request& request = requests_[agent.request];
-    if (!request.over && request.probe) ++usage_of(request.token).silent_probes;
+    if (!request.over) count_silence(request);
     end(request, Fate::crashed);
     request.over = true;
     // Of a write under way nobody knows whether it left the machine.
@@ -509,14 +517,16 @@ void World::crash(CrashPoint point, std::uint8_t isolate) {
 // The end ----------------------------------------------------------------------------------------
 
 /// Faults are over and all had time to settle: now every connection is either good or called dead.
-void World::final_checks() {
+void World::final_checks(bool may_ask_again) {
   for (std::uint8_t c = 0; c < config_.connections; ++c) {
     Spawn it;
     it.connection = c;
     it.final_check = true;
+    it.may_ask_again = may_ask_again;
     it.event.task = config_.plain ? Task::fetch : Task::rotate;
     const Row& row = connections_[c].stored.row;
     it.event.generation = {row.id, row.version};
+    it.named = connections_[c].stored.tokens.access;
     spawn_later(0, it);
   }
   schedule(config_.policy.patience.value + 45'000, Move::end);

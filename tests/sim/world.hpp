@@ -53,6 +53,7 @@ private:
   struct Stored {
     bool present{false};
     bool rotten{false};
+    std::uint32_t decay{0};  ///< which one made it so
     bool held{false};
     std::uint32_t key{0};  ///< it is sealed with
     refresh::Row row{};
@@ -71,6 +72,7 @@ private:
     Time not_live_at{0};  ///< the last time the record was not live
     Time rotten_at{-1};  ///< the last time it did not open
     refresh::Generation seen[2]{};  ///< what callers were served
+    std::uint32_t seen_access[2]{};
     std::uint32_t directory_order{0};
     std::uint64_t directory_epoch{0};
   };
@@ -128,6 +130,7 @@ private:
     std::uint32_t ticket{0};
     std::uint32_t request{0};
     std::uint32_t key{0};
+    std::uint32_t decay{0};
     refresh::Task task{refresh::Task::none};
     refresh::EventKind answer{refresh::EventKind::none};
     refresh::Condition condition{};
@@ -152,6 +155,7 @@ private:
     bool begun{false};
     bool answered{false};
     bool final_check{false};
+    bool may_ask_again{false};
     std::uint8_t connection{0};
     std::uint8_t isolate{0};
     std::uint8_t store_faults{0};
@@ -160,6 +164,8 @@ private:
     std::uint32_t request{0};
     std::uint32_t write{0};
     std::uint32_t subject{0};  ///< a revocation at the provider: the grant
+    std::uint32_t named{0};  ///< the access token of the generation it named
+    std::uint32_t decay{0};  ///< of the record that it found not to open
     std::uint32_t floor_order{0};  ///< what was stored when it began
     std::uint64_t floor_version{0};
     refresh::Id floor_id{};
@@ -191,9 +197,11 @@ private:
     std::uint8_t connection{0};
     std::uint32_t subject{0};
     std::uint32_t lineage{0};
+    std::uint32_t named{0};
     refresh::Event event{};
     Pair fresh{};
     bool final_check{false};
+    bool may_ask_again{false};
   };
 
   /// How much of a token was used, and how.
@@ -275,7 +283,7 @@ private:
   void crash(CrashPoint point, std::uint8_t isolate);
   [[nodiscard]] bool crashes(CrashPoint point, std::uint8_t who);
   void settle_all();
-  void final_checks();
+  void final_checks(bool may_ask_again);
 
   // The driver ----------------------------------------------------------------------------------
   void read(std::uint8_t who, Time delay);
@@ -321,6 +329,7 @@ private:
   [[nodiscard]] Lineage& lineage_of(const refresh::Id& id) noexcept;
   [[nodiscard]] Usage& usage_of(std::uint32_t token);
   [[nodiscard]] bool is_of_this_version(std::uint32_t token);
+  void count_silence(const Request& request);
 
   Options options_{};
   Config config_{};
@@ -336,6 +345,8 @@ private:
   Time twin_until_{0};
   bool quiet_{false};
   bool over_{false};
+  bool asks_again_{false};  ///< the last callers were put off by a clock that was wrong
+  std::uint32_t decays_{0};
   bool outage_possible_{false};
   std::uint64_t order_{0};
   std::uint32_t key_{1};  ///< the newest

@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import account from './cases/account.ts'
 import callback from './cases/callback.ts'
+import classify from './cases/classify.ts'
 import config from './cases/config.ts'
 import disconnect from './cases/disconnect.ts'
 import exchange from './cases/exchange.ts'
@@ -11,11 +12,14 @@ import guard from './cases/guard.ts'
 import keys from './cases/keys.ts'
 import principal from './cases/principal.ts'
 import publicCode from './cases/public_code.ts'
+import redact from './cases/redact.ts'
 import returnTo from './cases/return_to.ts'
 import scope from './cases/scope.ts'
 import seal from './cases/seal.ts'
 import stateIssue from './cases/state_issue.ts'
 import stateVerify from './cases/state_verify.ts'
+import webhookRead from './cases/webhook_read.ts'
+import webhookVerify from './cases/webhook_verify.ts'
 import { digestOf, type Document, outcomeOf } from './format.ts'
 import { readOptions } from '../../scripts/options.ts'
 
@@ -24,6 +28,7 @@ const folder = new URL('.', import.meta.url)
 const documents: Readonly<Record<string, Document>> = {
   account,
   callback,
+  classify,
   config,
   disconnect,
   exchange,
@@ -31,11 +36,14 @@ const documents: Readonly<Record<string, Document>> = {
   keys,
   principal,
   public_code: publicCode,
+  redact,
   return_to: returnTo,
   scope,
   seal,
   state_issue: stateIssue,
   state_verify: stateVerify,
+  webhook_read: webhookRead,
+  webhook_verify: webhookVerify,
 }
 
 /** Every committed file by its name, as it has to be. */

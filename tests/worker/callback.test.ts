@@ -31,6 +31,7 @@ test('ends in a token that the authorization server accepts', async () => {
     expiresAt: expect.any(Number),
     generation: { id: expect.stringMatching(/^[\w-]{22}$/), version: 1 },
     source: 'user',
+    obtained: 'stored',
   })
   const account = await fetch(`${inject('issuer')}/me`, {
     headers: { authorization: `Bearer ${String(granted['accessToken'])}` },

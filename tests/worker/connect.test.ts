@@ -94,7 +94,8 @@ test('the switch stops connecting and nothing else', async () => {
     /\?error=\w+&provider=good$/,
   )
   expect((await ask('/api/connections')).status).toBe(200)
-  expect(await (await ask('/api/connections/good', { method: 'DELETE' })).json()).toMatchObject({
-    reason: 'not_connected',
+  expect(await (await ask('/api/connections/good', { method: 'DELETE' })).json()).toEqual({
+    revoked: false,
+    deleted: true,
   })
 })

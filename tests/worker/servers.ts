@@ -6,7 +6,7 @@ import { baseUrl, clientId, clientSecret, faults } from './variables.ts'
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const port = await freePort()
-  const names = ['good', 'posted', 'moved', 'nobody', 'stubborn', ...faults]
+  const names = ['good', 'posted', 'moved', 'nobody', 'stubborn', 'hooked', 'hooked-too', ...faults]
   const authorizationServer = await startAuthorizationServer({
     port,
     clientId,
@@ -51,6 +51,30 @@ async function answer(issuer: string, request: IncomingMessage, response: Server
         headers.set(name, String(request.headers[name] ?? ''))
       const forwarded = await fetch(`${issuer}/token`, { method: 'POST', headers, body })
       return json(forwarded.status, await forwarded.json())
+    }
+    case '/token/client-in-body': {
+      const form = new URLSearchParams(body)
+      const client = ['client_id', 'client_secret'].map((name) => {
+        const value = form.get(name) ?? ''
+        form.delete(name)
+        return new URLSearchParams({ '': value }).toString().slice(1)
+      })
+      const authorization = `Basic ${Buffer.from(client.join(':')).toString('base64')}`
+      const forwarded = await fetch(`${issuer}/token`, {
+        method: 'POST',
+        headers: { authorization },
+        body: form,
+      })
+      return json(forwarded.status, await forwarded.json())
+    }
+    case '/github-user': {
+      const { authorization = '' } = request.headers
+      const user = await fetch(`${issuer}/me`, { headers: { authorization } })
+      if (!user.ok) return json(401, {})
+      // A number that a double does not hold.
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end('{"id":9007199254740993,"login":"alex"}')
+      return
     }
     case '/token/moved':
       return redirect(307, '/token/counted')

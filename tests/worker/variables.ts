@@ -3,6 +3,7 @@
 export const baseUrl = 'http://127.0.0.1:8787'
 export const clientId = 'latchkey-test'
 export const clientSecret = 'test: a secret+with/odd characters%'
+export const webhookSecret = 'test: what a provider signs its deliveries with'
 export const keys = 'test-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
 export const principalKeys = 'caller-1:HxscHRobGBkWFxQVEhMQEQ4PDA0KCwgJBgcEBQIDAAE='
 
@@ -36,12 +37,24 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
     nobody: { ...provider, userInfoUrl: `${tokenServer}/nobody` },
     stubborn: { ...provider, revocationUrl: `${tokenServer}/revocation/failing` },
   }
+  // GitHub's answers, which the authorization server behind does not give by itself.
+  const github = {
+    ...provider,
+    profile: 'github-app',
+    tokenUrl: `${tokenServer}/token/client-in-body`,
+    userInfoUrl: `${tokenServer}/github-user`,
+  }
+  providers['hooked'] = github
+  providers['hooked-too'] = github
+  providers['slacked'] = { ...provider, profile: 'slack' }
   for (const fault of faults) providers[fault] = { ...provider, tokenUrl: `${tokenServer}/token/${fault}` }
   const secrets = Object.keys(providers).map((name) => [
     `${name.toUpperCase().replaceAll('-', '_')}_CLIENT_SECRET`,
     clientSecret,
   ])
   return {
+    HOOKED_WEBHOOK_SECRET: webhookSecret,
+    SLACKED_WEBHOOK_SECRET: webhookSecret,
     LATCHKEY_DEV: '1',
     LATCHKEY_KEYS: keys,
     LATCHKEY_PRINCIPAL_KEY: principalKeys,

@@ -1,3 +1,4 @@
+import type { Traces } from '../js/traces.ts'
 import type { Document } from '../vectors/format.ts'
 
 declare module 'vitest' {
@@ -5,5 +6,6 @@ declare module 'vitest' {
     documents: Document[]
     digest: string
     choices: [name: string, bytes: number[]][]
+    traces: Traces[]
   }
 }

@@ -12,7 +12,7 @@ export default defineConfig({
     }),
   ],
   test: {
-    include: ['*.test.ts'],
+    include: ['vectors.test.ts'],
     provide: { documents: readDocuments(), digest: readDigest(), choices: readChoices() },
   },
 })

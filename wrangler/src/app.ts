@@ -44,6 +44,10 @@ const texts = (env: Env): Record<string, string> =>
 export const clientSecret = (app: App, { clientSecretName }: ProviderSettings): string | undefined =>
   clientSecretName === undefined ? undefined : texts(app.env)[clientSecretName]
 
+/** Absent where no webhooks are expected. */
+export const webhookSecret = (app: App, { webhookSecretName }: ProviderSettings): string | undefined =>
+  webhookSecretName === undefined ? undefined : texts(app.env)[webhookSecretName]
+
 export function providerNamed(app: App, name: string): ProviderSettings {
   const provider = app.config.providers.find((candidate) => candidate.name === name)
   if (!provider) throw new Refusal('provider_unknown')

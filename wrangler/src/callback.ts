@@ -84,7 +84,6 @@ async function complete(
   const key = { owner: state.owner, provider: provider.name }
   try {
     return await vaultOf(app, key).complete({
-      key,
       subject: state.subject,
       nonce: plan.consume.nonce,
       until: plan.consume.until,

@@ -13,6 +13,15 @@ export interface ClaimRequest {
   readonly renews: boolean
 }
 
+/** The provider says that the account's authorization has ended. */
+export interface AccountEnd {
+  readonly provider: string
+  readonly account: string
+  readonly at?: number
+  /** The delivery that says so, and until when it has to be remembered. */
+  readonly once: { readonly key: string; readonly until: number }
+}
+
 type Holder = { kind: Owner['kind']; id: string; subject: string }
 
 /**
@@ -27,7 +36,9 @@ export class AccountClaim extends DurableObject<Env> {
     this.#sql = context.storage.sql
     this.#sql.exec(
       `CREATE TABLE IF NOT EXISTS holder (
-        kind TEXT NOT NULL, id TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID`,
+        kind TEXT NOT NULL, id TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS delivery (
+        until INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (until, key)) WITHOUT ROWID`,
     )
   }
 
@@ -52,6 +63,34 @@ export class AccountClaim extends DurableObject<Env> {
 
   release(owner: Owner): void {
     this.#sql.exec('DELETE FROM holder WHERE kind = ? AND id = ?', owner.kind, owner.id)
+  }
+
+  /**
+   * Ends every connection to the account and says how many there were. A delivery counts as handled only when all of it
+   * has been, and to handle it twice changes nothing.
+   */
+  async end({ provider, account, at, once }: AccountEnd): Promise<number> {
+    if (this.#sql.exec('SELECT 1 FROM delivery WHERE key = ?', once.key).toArray().length > 0) return 0
+    const { config } = openApp(this.env)
+    const holders = this.#sql.exec<Holder>('SELECT kind, id, subject FROM holder').toArray()
+    const ended = await Promise.all(
+      holders.map(({ kind, id }) =>
+        this.env.VAULT.getByName(vaultName(config.baseUrl, { owner: { kind, id }, provider })).revoke({
+          account,
+          ...(at !== undefined && { at }),
+        }),
+      ),
+    )
+    this.#sql.exec('INSERT OR IGNORE INTO delivery VALUES (?, ?)', once.until, once.key)
+    await this.alarm()
+    return ended.filter(Boolean).length
+  }
+
+  /** Forgets deliveries that no provider sends again. */
+  override async alarm(): Promise<void> {
+    this.#sql.exec('DELETE FROM delivery WHERE until < ?', Date.now())
+    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM delivery').one()
+    if (next.until !== null) await this.ctx.storage.setAlarm(next.until + 1)
   }
 
   #other(owner: Owner, subject: string): Holder | undefined {

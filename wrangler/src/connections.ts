@@ -1,8 +1,9 @@
 /** What a caller may do with connections, whichever way the call came in. */
-import type { DisconnectResult, Owner, Principal, ProviderSettings } from 'latchkey'
+import type { Owner, Principal, ProviderSettings, ReceiptReason, TokenSource } from 'latchkey'
+import type { NoToken, TokenResult } from 'latchkey/connection'
 import { providerNamed, type App } from './app.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
-import { Refusal } from './refusal.ts'
+import { Refusal, type Code } from './refusal.ts'
 import type { ConnectionStatus, Generation } from './vault.ts'
 
 export type OwnerKind = Owner['kind']
@@ -26,6 +27,8 @@ export interface TokenGrant {
   readonly generation: Generation
   /** Whose connection it came from. */
   readonly source: OwnerKind
+  /** How it was obtained: it was there, was refreshed for this call, or by another one that this call waited for. */
+  readonly obtained: TokenSource
 }
 
 export interface TokenOptions {
@@ -33,7 +36,34 @@ export interface TokenOptions {
   readonly minValidityMs?: number
 }
 
+export interface GenerationOptions {
+  readonly owner?: OwnerKind
+  readonly generation: Generation
+}
+
+/** What came of a disconnect: whether the provider revoked, and whether nothing is left here. */
+export interface Ended {
+  readonly revoked: boolean
+  readonly deleted: boolean
+  readonly reason?: Exclude<ReceiptReason, 'none'>
+}
+
+export interface Erased {
+  readonly provider: string
+  readonly revoked: boolean
+  readonly deleted: boolean
+  readonly reason?: Exclude<ReceiptReason, 'none'> | Code
+}
+
+/** What an erasure came to; `complete`: nothing is left here. */
+export interface ErasureReceipt {
+  readonly at: number
+  readonly complete: boolean
+  readonly connections: readonly Erased[]
+}
+
 const longestValidityMs = 24 * 3_600_000
+const longestRetryS = 86_400
 
 export const vaultOf = (app: App, key: ConnectionKey) =>
   app.env.VAULT.getByName(vaultName(app.config.baseUrl, key))
@@ -69,22 +99,66 @@ export async function giveToken(
   providerName: string,
   options: TokenOptions,
 ): Promise<TokenGrant> {
-  const provider = providerNamed(app, providerName).name
   const minValidityMs = options.minValidityMs ?? 0
   if (!Number.isSafeInteger(minValidityMs) || minValidityMs < 0 || minValidityMs > longestValidityMs)
     throw new Refusal('request_invalid')
-  const wanted = ownerKind(options.owner)
+  return await grant(app, principal, providerName, options.owner, (vault) => vault.token(minValidityMs))
+}
+
+/** Another token than the named generation's, whatever its age. */
+export function rotateToken(
+  app: App,
+  principal: Principal,
+  providerName: string,
+  options: GenerationOptions,
+): Promise<TokenGrant> {
+  const generation = checkedGeneration(options.generation)
+  return grant(app, principal, providerName, options.owner, (vault) => vault.rotate(generation))
+}
+
+/** As `rotateToken`, for a generation whose access token a resource server has refused. */
+export function reportRejected(
+  app: App,
+  principal: Principal,
+  providerName: string,
+  options: GenerationOptions,
+): Promise<TokenGrant> {
+  const generation = checkedGeneration(options.generation)
+  return grant(app, principal, providerName, options.owner, (vault) => vault.reportRejected(generation))
+}
+
+async function grant(
+  app: App,
+  principal: Principal,
+  providerName: string,
+  requested: OwnerKind | undefined,
+  ask: (vault: ReturnType<typeof vaultOf>) => Promise<TokenResult>,
+): Promise<TokenGrant> {
+  const provider = providerNamed(app, providerName).name
+  const wanted = ownerKind(requested)
   for (const owner of readableOwners(principal)) {
     if (wanted !== undefined && wanted !== owner.kind) continue
-    const key = { owner, provider }
-    const outcome = await vaultOf(app, key).token(key, minValidityMs)
-    if (outcome.ok) {
-      const { accessToken, expiresAt, generation } = outcome
-      return { accessToken, expiresAt, generation, source: owner.kind }
+    const result = await ask(vaultOf(app, { owner, provider }))
+    if (result.outcome === 'ok') {
+      const { accessToken, expiresAt, generation, source } = result
+      return { accessToken, expiresAt, generation, source: owner.kind, obtained: source }
     }
-    if (outcome.code !== 'not_connected') throw new Refusal(outcome.code)
+    if (result.outcome !== 'not_connected') throw refusal(result)
   }
   throw new Refusal('not_connected')
+}
+
+function checkedGeneration({ id, version }: Generation): Generation {
+  const isId = typeof id === 'string' && /^[\w-]{21}[AQgw]$/.test(id)
+  if (!isId || !Number.isSafeInteger(version) || version < 1) throw new Refusal('request_invalid')
+  return { id, version }
+}
+
+/** RFC 9110 section 10.2.3: when to come again is said in whole seconds. */
+function refusal({ outcome, retryAt }: NoToken): Refusal {
+  if (retryAt === undefined) return new Refusal(outcome)
+  const seconds = Math.min(longestRetryS, Math.max(1, Math.ceil((retryAt - Date.now()) / 1_000)))
+  return new Refusal(outcome, { headers: { 'retry-after': String(seconds) } })
 }
 
 /** Never gated: cleaning up works even where connecting is switched off. */
@@ -93,10 +167,34 @@ export async function disconnect(
   principal: Principal,
   providerName: string,
   requested: OwnerKind | undefined,
-): Promise<DisconnectResult> {
+): Promise<Ended> {
   const provider = providerNamed(app, providerName).name
   const key = { owner: writtenOwner(app, principal, requested), provider }
-  return await vaultOf(app, key).disconnect(key)
+  const result = await vaultOf(app, key).disconnect()
+  if (result.outcome !== 'ok') throw refusal(result)
+  const { revoked, deleted, reason } = result
+  return { revoked, deleted, ...(reason && { reason }) }
+}
+
+/** Ends everything that is kept for a person, whatever the providers answer, and says what came of it. */
+export async function eraseUser(app: App, principal: Principal, id: string): Promise<ErasureReceipt> {
+  const { subject, kind } = principal
+  const target = app.lk.scope.eraseTarget({ subject, kind, user: id })
+  const owner = { kind: target.scope, id: target.id }
+  const connections = await Promise.all(
+    app.config.providers.map(async ({ name: provider }): Promise<Erased> => {
+      try {
+        const result = await vaultOf(app, { owner, provider }).erase()
+        if (result.outcome !== 'ok')
+          return { provider, revoked: false, deleted: false, reason: result.outcome }
+        const { revoked, deleted, reason } = result
+        return { provider, revoked, deleted, ...(reason && { reason }) }
+      } catch {
+        return { provider, revoked: false, deleted: false, reason: 'store_unavailable' }
+      }
+    }),
+  )
+  return { at: Date.now(), complete: connections.every(({ deleted }) => deleted), connections }
 }
 
 /** The state token of the last login while it is valid. */

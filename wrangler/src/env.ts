@@ -1,4 +1,5 @@
 import type { AccountClaim } from './claim.ts'
+import type { Counters } from './counters.ts'
 import type { Vault } from './vault.ts'
 
 /** What the deployment binds. The variables beside these are text and go to the core unread. */
@@ -6,4 +7,5 @@ export interface Env {
   readonly ASSETS: Fetcher
   readonly VAULT: DurableObjectNamespace<Vault>
   readonly ACCOUNT_CLAIM: DurableObjectNamespace<AccountClaim>
+  readonly COUNTERS: DurableObjectNamespace<Counters>
 }

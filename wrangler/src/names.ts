@@ -12,5 +12,11 @@ const name = (...parts: readonly string[]): string => JSON.stringify(parts)
 export const vaultName = (baseUrl: string, { owner, provider }: ConnectionKey): string =>
   name('vault', baseUrl, owner.kind, owner.id, provider)
 
+/** What `vaultName` made the name of. */
+export function connectionKeyOf(text: string): ConnectionKey {
+  const [, , kind, id = '', provider = ''] = JSON.parse(text) as string[]
+  return { owner: { kind: kind === 'org' ? 'org' : 'user', id }, provider }
+}
+
 export const claimName = (baseUrl: string, provider: string, accountId: string): string =>
   name('account', baseUrl, provider, accountId)

@@ -12,9 +12,11 @@ export type Code = ErrorCode | HttpCode
 
 const statuses: Partial<Record<Code, number>> = {
   request_invalid: 400,
+  webhook_unreadable: 400,
   principal_missing: 401,
   principal_invalid: 401,
   principal_expired: 401,
+  webhook_invalid: 401,
   not_allowed: 403,
   connect_disabled: 403,
   host_refused: 403,
@@ -25,9 +27,11 @@ const statuses: Partial<Record<Code, number>> = {
   not_connected: 404,
   method_not_allowed: 405,
   reconnect_required: 409,
+  revoked: 409,
   too_large: 413,
   media_type_refused: 415,
   store_unavailable: 503,
+  temporarily_unavailable: 503,
 }
 
 /** Why a request is not served: a code of a closed set and its status, nothing else. */

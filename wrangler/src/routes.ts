@@ -7,24 +7,30 @@ import { callback } from './callback.ts'
 import { connect } from './connect.ts'
 import {
   disconnect,
+  eraseUser,
   giveToken,
   lastState,
   listConnections,
   ownerKind,
+  reportRejected,
+  rotateToken,
+  type GenerationOptions,
   type TokenOptions,
 } from './connections.ts'
+import { exposition } from './counters.ts'
 import { showSignIn, signIn, signOut } from './dev-sign-in.ts'
 import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import { describeSession } from './session.ts'
+import { webhook } from './webhook.ts'
 
 interface Call {
   readonly app: App
   readonly request: Request
   readonly url: URL
-  /** The path's one variable part, as it stands there. */
+  /** The path's one variable part: a provider's name, as it stands there. */
   readonly provider: string
 }
 
@@ -58,7 +64,11 @@ const routes: readonly (readonly [RegExp, Methods])[] = [
   ],
   [/^\/api\/connections\/([^/]+)$/, { DELETE: deleteConnection }],
   [/^\/api\/connections\/([^/]+)\/token$/, { POST: token }],
+  [/^\/api\/connections\/([^/]+)\/rotate$/, { POST: (call) => ofGeneration(call, rotateToken) }],
+  [/^\/api\/connections\/([^/]+)\/report-rejected$/, { POST: (call) => ofGeneration(call, reportRejected) }],
   [/^\/api\/connections\/([^/]+)\/state$/, reads(state)],
+  [/^\/api\/users\/([^/]+)$/, { DELETE: deleteUser }],
+  [/^\/api\/metrics$/, reads(metrics)],
   [/^\/connect\/([^/]+)$/, { GET: startConnect }],
   [
     /^\/callback\/([^/]+)$/,
@@ -68,6 +78,10 @@ const routes: readonly (readonly [RegExp, Methods])[] = [
     },
   ],
   [/^\/disconnect\/([^/]+)$/, { POST: disconnectForm }],
+  [
+    /^\/webhooks\/([^/]+)$/,
+    { POST: ({ app, request, provider }) => webhook(app, providerNamed(app, provider), request) },
+  ],
   [
     /^\/dev\/sign-in$/,
     {
@@ -124,6 +138,52 @@ function tokenOptions({ owner, minValidityMs, ...others }: Readonly<Record<strin
   return { ...(kind !== undefined && { owner: kind }), ...(minValidityMs !== undefined && { minValidityMs }) }
 }
 
+async function ofGeneration(
+  { app, request, provider }: Call,
+  verb: typeof rotateToken | typeof reportRejected,
+): Promise<Response> {
+  const principal = trustedCaller(app, request, json)
+  return Response.json(await verb(app, principal, provider, generationOptions(await readJson(request))))
+}
+
+function generationOptions({
+  owner,
+  generation,
+  ...others
+}: Readonly<Record<string, unknown>>): GenerationOptions {
+  if (Object.keys(others).length > 0 || typeof generation !== 'object' || generation === null)
+    throw new Refusal('request_invalid')
+  const { id, version, ...more } = generation as Readonly<Record<string, unknown>>
+  if (typeof id !== 'string' || typeof version !== 'number' || Object.keys(more).length > 0)
+    throw new Refusal('request_invalid')
+  const kind = ownerKind(owner)
+  return { ...(kind !== undefined && { owner: kind }), generation: { id, version } }
+}
+
+/** A receipt that is not complete is an answer too: some of it may have to be tried again. */
+async function deleteUser({ app, request, provider: encoded }: Call): Promise<Response> {
+  const principal = trustedCaller(app, request, json)
+  const receipt = await eraseUser(app, principal, decodedPart(encoded))
+  return Response.json(receipt, { status: receipt.complete ? 200 : 202 })
+}
+
+function decodedPart(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new Refusal('request_invalid')
+  }
+}
+
+/** For the application's own monitoring: a person has no business with how others fare. */
+async function metrics({ app, request }: Call): Promise<Response> {
+  const { kind } = caller(app, request)
+  if (kind !== 'service' && !app.config.dev) throw new Refusal('not_allowed')
+  const names = app.config.providers.map(({ name }) => name)
+  const type = 'text/plain; version=0.0.4; charset=utf-8'
+  return new Response(await exposition(app.env, names), { headers: { 'content-type': type } })
+}
+
 async function state({ app, request, url, provider }: Call): Promise<Response> {
   const owner = ownerKind(single(url.searchParams, 'owner'))
   return Response.json({ token: await lastState(app, caller(app, request), provider, owner) })
@@ -144,11 +204,8 @@ async function disconnectForm({ app, request, provider }: Call): Promise<Respons
   const returnTo = single(fields, 'return_to') ?? '/'
   let outcome: Parameters<typeof returnPath>[2]
   try {
-    const { deleted, reason } = await disconnect(app, principal, name, ownerKind(single(fields, 'owner')))
-    outcome =
-      deleted || reason === 'not_connected'
-        ? { disconnected: name }
-        : { error: 'provider_error', provider: name }
+    const { deleted } = await disconnect(app, principal, name, ownerKind(single(fields, 'owner')))
+    outcome = deleted ? { disconnected: name } : { error: 'provider_error', provider: name }
   } catch (error) {
     if (codeOf(error) !== 'not_allowed') throw error
     outcome = { error: 'not_allowed', provider: name }

@@ -1,15 +1,17 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { DisconnectResult, TokenSet } from 'latchkey'
-import { openApp, providerNamed, random, redirectUri, type App } from './app.ts'
+import type { Standing } from 'latchkey'
+import { Connection, type EndResult, type News, type Status, type TokenResult } from 'latchkey/connection'
+import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
+import { openApp, providerNamed, redirectUri, type App } from './app.ts'
+import { authorizationServer } from './authorization-server.ts'
+import { count, flushSoon } from './counters.ts'
 import type { Env } from './env.ts'
-import { claimName, type ConnectionKey } from './names.ts'
-import { exchangeCode, readAccount, revoke } from './oauth.ts'
-import { replace, schema, select, values, type ConnectionRecord } from './record.ts'
+import { claimName, connectionKeyOf, type ConnectionKey } from './names.ts'
+import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
 
 /** What a verified callback asks for. */
 export interface Completion {
-  readonly key: ConnectionKey
   readonly subject: string
   readonly nonce: string
   /** Until when the nonce must be remembered; after that the state has expired anyway. */
@@ -28,43 +30,59 @@ export interface Generation {
 }
 
 export interface ConnectionStatus {
-  readonly account: string
-  readonly status: 'connected' | 'reconnect_required'
+  readonly account: string | null
+  readonly status: Exclude<Standing, 'not_connected'> | 'corrupt'
   readonly scopes: string[]
-  readonly connectedAt: number
+  readonly connectedAt: number | null
   readonly expiresAt: number | null
-  readonly generation: Generation
+  readonly generation: Generation | null
 }
 
-export type TokenOutcome =
-  | {
-      readonly ok: true
-      readonly accessToken: string
-      readonly expiresAt: number | null
-      readonly generation: Generation
-    }
-  | { readonly ok: false; readonly code: 'not_connected' | 'reconnect_required' | 'corrupt' }
+/** What the application keeps beside a connection. */
+interface Details {
+  readonly subject: string
+  readonly label: string
+  readonly connectedAt: number
+  readonly state: string
+  readonly stateExpiresAt: number
+}
 
-type TokenKind = 'access_token' | 'refresh_token'
+/** The provider says that an account's authorization has ended. */
+export interface Revocation {
+  readonly account: string
+  /** When it happened, where it is known: a later login stays. */
+  readonly at?: number
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS consumed (
+    until INTEGER NOT NULL, nonce TEXT NOT NULL, PRIMARY KEY (until, nonce)) WITHOUT ROWID;
+  ${connectionSchema.join(';')};
+`
 
 /**
- * One object per owner and provider: it uses states up and holds the sealed credential. Between two awaits nothing
- * else runs in it, and nothing it sends leaves before what it wrote is durable.
+ * One object per owner and provider: it uses states up and holds the sealed credential. What becomes of the credential
+ * is decided by the core; nothing this object sends leaves before what it wrote is durable.
  */
 export class Vault extends DurableObject<Env> {
   readonly #sql: SqlStorage
+  readonly #key: ConnectionKey
+  #opened: Connection | undefined
+  #alarmAt: number | null | undefined
   /** Accounts that a running completion has claimed but not stored yet. */
   readonly #claiming = new Map<string, number>()
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
+    this.#key = connectionKeyOf(context.id.name ?? '')
     this.#sql = context.storage.sql
     this.#sql.exec(schema)
   }
 
   /** Uses the state up first; only the one that did goes on to the exchange. Stores all or nothing. */
   async complete(completion: Completion): Promise<Outcome> {
-    if (!this.#consume(completion.nonce, completion.until)) return { ok: false, code: 'state_consumed' }
+    if (!(await this.#consume(completion.nonce, completion.until)))
+      return { ok: false, code: 'state_consumed' }
     try {
       return await this.#exchange(openApp(this.env), completion)
     } catch (error) {
@@ -72,85 +90,111 @@ export class Vault extends DurableObject<Env> {
     }
   }
 
-  status(): ConnectionStatus | null {
-    const record = this.#record()
-    if (!record) return null
+  async token(minValidityMs: number): Promise<TokenResult> {
+    return this.#counted(await this.#connection().fetch({ minValidityMs }))
+  }
+
+  /** Another token than this generation's; a stale generation gets the current token and changes nothing. */
+  async rotate(generation: Generation): Promise<TokenResult> {
+    return this.#counted(await this.#connection().rotate(generation))
+  }
+
+  /** As `rotate`, for a token that a resource server has refused. */
+  async reportRejected(generation: Generation): Promise<TokenResult> {
+    return this.#counted(await this.#connection().reportRejected(generation))
+  }
+
+  async status(): Promise<ConnectionStatus | null> {
+    const found = await this.#connection().status()
+    if (!found) return null
+    const nothing = { account: null, scopes: [], connectedAt: null, expiresAt: null, generation: null }
+    if (found.status === 'corrupt') return { ...nothing, status: 'corrupt' }
+    const { standing } = found
+    if (standing === 'not_connected') return null
+    if (found.status === 'revoked') return { ...nothing, status: standing }
+    const { label, connectedAt } = detailsOf(found)
     return {
-      account: record.account_label,
-      status: isLive(record, 0) ? 'connected' : 'reconnect_required',
-      scopes: JSON.parse(record.scopes) as string[],
-      connectedAt: record.connected_at,
-      expiresAt: record.access_expires_at,
-      generation: generation(record),
+      account: label,
+      status: standing,
+      scopes: [...found.scopes],
+      connectedAt,
+      expiresAt: found.accessExpiresAt,
+      generation: { id: found.id, version: found.version },
     }
   }
 
-  token(key: ConnectionKey, minValidityMs: number): TokenOutcome {
-    const record = this.#record()
-    if (!record) return { ok: false, code: 'not_connected' }
-    if (!isLive(record, minValidityMs)) return { ok: false, code: 'reconnect_required' }
-    const token = this.#open(key, record, 'access_token')
-    if (!token) return { ok: false, code: 'corrupt' }
-    const accessToken = new TextDecoder().decode(token)
-    token.fill(0)
-    return { ok: true, accessToken, expiresAt: record.access_expires_at, generation: generation(record) }
-  }
-
   /** The state of the last login, as long as it is valid: the page verifies it once more in the browser. */
-  lastState(): string | null {
-    const record = this.#record()
-    return record && record.state_expires_at > Date.now() ? record.state : null
+  async lastState(): Promise<string | null> {
+    const found = await this.#held()
+    if (!found) return null
+    const { state, stateExpiresAt } = detailsOf(found)
+    return stateExpiresAt > Date.now() ? state : null
   }
 
-  holds(accountId: string): boolean {
-    return this.#claiming.has(accountId) || this.#record()?.account_id === accountId
+  async holds(accountId: string): Promise<boolean> {
+    return this.#claiming.has(accountId) || (await this.#held())?.account === accountId
   }
 
   /** Revokes first; a provider that did not answer leaves everything as it was. */
-  async disconnect(key: ConnectionKey): Promise<DisconnectResult> {
-    const record = this.#record()
-    if (!record) return { revoked: false, deleted: false, reason: 'not_connected' }
-    const { lk } = openApp(this.env)
-    const result = lk.disconnect.decide(await this.#revoke(key, record))
-    if (!result.deleted) return result
-    // A login that finished meanwhile is another lineage and stays.
-    const deleted =
-      this.#sql.exec('DELETE FROM connection WHERE id = ? RETURNING id', record.id).toArray().length === 1
-    await this.#release(key, record.account_id)
-    return { ...result, deleted }
+  async disconnect(): Promise<EndResult> {
+    return await this.#end((connection) => connection.disconnect())
   }
 
-  #consume(nonce: string, until: number): boolean {
+  /** Nothing stays; the result says what was revoked and what was not. */
+  async erase(): Promise<EndResult> {
+    return await this.#end((connection) => connection.erase())
+  }
+
+  /** A tombstone for that account's connection; another account's stays. True when there was one to end. */
+  async revoke({ account, at }: Revocation): Promise<boolean> {
+    const found = await this.#held()
+    if (!found || account === '' || found.account !== account) return false
+    const result = await this.#end((connection) =>
+      connection.revoke({ cause: 'revoked_by_provider', id: found.id, ...(at !== undefined && { at }) }),
+    )
+    return result.outcome === 'ok' && result.deleted
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = undefined
+    try {
+      await this.#connection().alarm()
+    } finally {
+      await this.#forgetConsumed()
+    }
+  }
+
+  async #consume(nonce: string, until: number): Promise<boolean> {
     const sql = 'INSERT INTO consumed VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING nonce'
     const isFirst = this.#sql.exec(sql, until, nonce).toArray().length === 1
-    this.#sql.exec('DELETE FROM consumed WHERE until < ?', Date.now())
+    await this.#forgetConsumed()
     return isFirst
   }
 
+  async #forgetConsumed(): Promise<void> {
+    this.#sql.exec('DELETE FROM consumed WHERE until < ?', Date.now())
+    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM consumed').one()
+    if (next.until !== null) await this.#arm(next.until + 1)
+  }
+
   async #exchange(app: App, completion: Completion): Promise<Outcome> {
-    const { key, subject, code, codeVerifier } = completion
-    const provider = providerNamed(app, key.provider)
+    const { subject, code, codeVerifier } = completion
+    const { owner, provider: name } = this.#key
+    const provider = providerNamed(app, name)
+    const askedAt = Date.now()
     const tokens = await exchangeCode(app, provider, {
       code,
       codeVerifier,
       redirectUri: redirectUri(app, provider),
     })
     const account = (await readAccount(app, provider, tokens.accessToken)) ?? { id: '', label: '' }
-    const record = this.#seal(app, completion, account, tokens)
-
-    if (account.id === '') {
-      this.#store(record)
-      return { ok: true }
-    }
+    if (account.id === '') return await this.#login(app, completion, account, tokens, askedAt)
     this.#claiming.set(account.id, (this.#claiming.get(account.id) ?? 0) + 1)
     try {
-      const renews = this.#record()?.account_id === account.id
-      const request = { provider: key.provider, accountId: account.id, owner: key.owner, subject, renews }
-      if (!(await this.#claimOf(key, account.id).claim(request)))
-        return { ok: false, code: 'already_connected' }
-      const former = this.#store(record)
-      if (former && former.account_id !== account.id) await this.#release(key, former.account_id)
-      return { ok: true }
+      const renews = (await this.#held())?.account === account.id
+      const request = { provider: name, accountId: account.id, owner, subject, renews }
+      if (!(await this.#claimOf(account.id).claim(request))) return { ok: false, code: 'already_connected' }
+      return await this.#login(app, completion, account, tokens, askedAt)
     } finally {
       const others = (this.#claiming.get(account.id) ?? 1) - 1
       if (others > 0) this.#claiming.set(account.id, others)
@@ -158,119 +202,112 @@ export class Vault extends DurableObject<Env> {
     }
   }
 
-  #seal(
+  /** Puts the new pair in the place of whatever was there. */
+  async #login(
     app: App,
-    completion: Completion,
+    { subject, state, stateExpiresAt }: Completion,
     account: { readonly id: string; readonly label: string },
-    tokens: TokenSet,
-  ): ConnectionRecord {
-    const { key } = completion
-    const id = random(16).toBase64({ alphabet: 'base64url', omitPadding: true })
-    const seal = (kind: TokenKind, bytes: Uint8Array): string => {
-      const text = app.lk.seal.seal(app.config.keys, bytes, sealContext(app, key, account.id, id, kind), {
-        entropy: random(32),
-      })
-      bytes.fill(0)
-      return text
-    }
-    return {
-      id,
-      version: 1,
-      subject: completion.subject,
-      account_id: account.id,
-      account_label: account.label,
-      access_token: seal('access_token', tokens.accessToken),
-      refresh_token: tokens.refreshToken ? seal('refresh_token', tokens.refreshToken) : null,
-      access_expires_at: tokens.expiresAt ?? null,
-      refresh_expires_at: tokens.refreshExpiresAt ?? null,
-      scopes: JSON.stringify(tokens.scopes ?? providerNamed(app, key.provider).scopes),
-      connected_at: Date.now(),
-      state: completion.state,
-      state_expires_at: completion.stateExpiresAt,
-    }
-  }
-
-  /** Puts the record in the place of the former one, which it returns. */
-  #store(record: ConnectionRecord): ConnectionRecord | undefined {
-    return this.ctx.storage.transactionSync(() => {
-      const former = this.#record()
-      this.#sql.exec(replace, ...values(record))
-      return former
+    { accessToken, refreshToken, lifetimeMs, refreshLifetimeMs, scopes }: LoginTokens,
+    askedAt: number,
+  ): Promise<Outcome> {
+    const details: Details = { subject, label: account.label, connectedAt: Date.now(), state, stateExpiresAt }
+    const result = await this.#connection().login({
+      accessToken,
+      ...(refreshToken && { refreshToken }),
+      ...(lifetimeMs !== undefined && { lifetimeMs }),
+      ...(refreshLifetimeMs !== undefined && { refreshLifetimeMs }),
+      scopes: scopes ?? providerNamed(app, this.#key.provider).scopes,
+      account: account.id,
+      details: JSON.stringify(details),
+      askedAt,
     })
+    if (result.outcome !== 'ok') return { ok: false, code: result.outcome }
+    if (result.replaced !== undefined && result.replaced !== account.id) await this.#release(result.replaced)
+    return { ok: true }
   }
 
-  #record(): ConnectionRecord | undefined {
-    return this.#sql.exec<ConnectionRecord>(select).toArray()[0]
+  async #end(verb: (connection: Connection) => Promise<EndResult>): Promise<EndResult> {
+    const former = await this.#held()
+    const result = await verb(this.#connection())
+    if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
+    return result
   }
 
-  /** Nothing when the row was not sealed for exactly this place; it is kept as it is. */
-  #open(key: ConnectionKey, record: ConnectionRecord, kind: TokenKind): Uint8Array | undefined {
+  /** What is stored of a credential that may still be alive. */
+  async #held(): Promise<Exclude<Status, { status: 'corrupt' }> | undefined> {
+    const found = await this.#connection().status()
+    return found && found.status !== 'corrupt' && found.status !== 'revoked' ? found : undefined
+  }
+
+  #connection(): Connection {
+    if (this.#opened) return this.#opened
     const app = openApp(this.env)
-    const text = record[kind]
-    if (text === null) return undefined
-    try {
-      return app.lk.seal.open(
-        app.config.keys,
-        text,
-        sealContext(app, key, record.account_id, record.id, kind),
-      )
-    } catch {
-      console.error(JSON.stringify({ event: 'corrupt', provider: key.provider, kind }))
-      return undefined
-    }
+    const { owner, provider: name } = this.#key
+    const provider = providerNamed(app, name)
+    this.#opened = new Connection({
+      lk: app.lk,
+      ring: app.config.keys,
+      context: [app.config.baseUrl, owner.kind, owner.id, name],
+      store: sqliteStore(this.#sql),
+      provider: authorizationServer(app, provider),
+      traits: provider.refresh.traits,
+      background: (work) => this.ctx.waitUntil(work),
+      arm: (at) => this.#arm(at),
+      notify: (news) => this.#notify(news),
+    })
+    return this.#opened
   }
 
-  /** The refresh token stands for the whole grant; the access token is the second best. */
-  async #revoke(key: ConnectionKey, record: ConnectionRecord) {
-    const app = openApp(this.env)
-    const provider = app.config.providers.find((candidate) => candidate.name === key.provider)
-    const kind = record.refresh_token === null ? 'access_token' : 'refresh_token'
-    const token = this.#open(key, record, kind)
-    if (!provider || !token) return { kind: 'unsupported' } as const
-    const answer = await revoke(app, provider, token, kind)
-    token.fill(0)
-    return answer
+  async #arm(at: number): Promise<void> {
+    this.#alarmAt ??= await this.ctx.storage.getAlarm()
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return
+    this.#alarmAt = at
+    await this.ctx.storage.setAlarm(at)
   }
 
-  #claimOf(key: ConnectionKey, accountId: string) {
+  #counted(result: TokenResult): TokenResult {
+    if (result.outcome === 'ok' && result.source !== 'refreshed')
+      this.#count(result.source === 'joined' ? 'joined' : 'ok')
+    return result
+  }
+
+  #count(outcome: Parameters<typeof count>[1]): void {
+    count(this.#key.provider, outcome)
+    flushSoon(this.env, (work) => this.ctx.waitUntil(work))
+  }
+
+  /** Codes alone: neither a token nor a person stands in a counter or a log line. */
+  #notify({ news, cause }: News): void {
+    this.#count(news === 'operator_error' ? 'operator' : news)
+    const line = JSON.stringify({ event: 'refresh', provider: this.#key.provider, news, cause })
+    if (alerts.has(news)) console.error(line)
+    else console.log(line)
+  }
+
+  #claimOf(accountId: string) {
     const { config } = openApp(this.env)
-    return this.env.ACCOUNT_CLAIM.getByName(claimName(config.baseUrl, key.provider, accountId))
+    return this.env.ACCOUNT_CLAIM.getByName(claimName(config.baseUrl, this.#key.provider, accountId))
   }
 
   /** Best effort: a claim that is left behind is forgotten by whoever meets it next. */
-  async #release(key: ConnectionKey, accountId: string): Promise<void> {
-    if (accountId === '' || this.holds(accountId)) return
+  async #release(accountId: string): Promise<void> {
+    if (accountId === '' || (await this.holds(accountId))) return
     try {
-      await this.#claimOf(key, accountId).release(key.owner)
+      await this.#claimOf(accountId).release(this.#key.owner)
     } catch {
-      console.warn(JSON.stringify({ event: 'claim_left', provider: key.provider }))
+      console.warn(JSON.stringify({ event: 'claim_left', provider: this.#key.provider }))
     }
   }
 }
 
-const generation = ({ id, version }: ConnectionRecord): Generation => ({ id, version })
+/** Somebody has to look. */
+const alerts: ReadonlySet<News['news']> = new Set([
+  'lost_in_flight',
+  'operator_error',
+  'not_understood',
+  'refresh_token_missing',
+  'persist_failed',
+  'corrupt',
+])
 
-/** Whether the access token is valid now and for at least that long; one without an end always is. */
-function isLive({ access_expires_at: end }: ConnectionRecord, minValidityMs: number): boolean {
-  const now = Date.now()
-  return end === null || (end > now && end - now >= minValidityMs)
-}
-
-/** A ciphertext moved to another owner, account, row or column does not open. */
-const sealContext = (
-  app: App,
-  key: ConnectionKey,
-  accountId: string,
-  rowId: string,
-  kind: TokenKind,
-): readonly string[] => [
-  'credential',
-  'v1',
-  app.config.baseUrl,
-  key.owner.kind,
-  key.owner.id,
-  key.provider,
-  accountId,
-  rowId,
-  kind,
-]
+const detailsOf = ({ details }: { readonly details: string }): Details => JSON.parse(details) as Details

@@ -1,14 +1,20 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
-import type { DisconnectResult, Principal } from 'latchkey'
+import type { Principal } from 'latchkey'
 import { openApp, providerNamed, type App } from './app.ts'
 import { readForm } from './body.ts'
 import { callback } from './callback.ts'
 import { connect, type ConnectRequest } from './connect.ts'
 import {
   disconnect,
+  eraseUser,
   giveToken,
   listConnections,
+  reportRejected,
+  rotateToken,
   type ConnectionItem,
+  type Ended,
+  type ErasureReceipt,
+  type GenerationOptions,
   type OwnerKind,
   type TokenGrant,
   type TokenOptions,
@@ -20,6 +26,7 @@ import { codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
 
 export { AccountClaim } from './claim.ts'
+export { Counters } from './counters.ts'
 export { Vault } from './vault.ts'
 
 export default {
@@ -43,8 +50,27 @@ export class Latchkey extends WorkerEntrypoint<Env> {
     return this.#answer((app) => giveToken(app, principal, provider, options))
   }
 
-  disconnect(principal: Principal, provider: string, owner?: OwnerKind): Promise<Answer<DisconnectResult>> {
+  /** Another token than the named generation's; a stale generation gets the current token and changes nothing. */
+  rotate(principal: Principal, provider: string, options: GenerationOptions): Promise<Answer<TokenGrant>> {
+    return this.#answer((app) => rotateToken(app, principal, provider, options))
+  }
+
+  /** As `rotate`: a resource server has refused this generation's token. */
+  reportRejected(
+    principal: Principal,
+    provider: string,
+    options: GenerationOptions,
+  ): Promise<Answer<TokenGrant>> {
+    return this.#answer((app) => reportRejected(app, principal, provider, options))
+  }
+
+  disconnect(principal: Principal, provider: string, owner?: OwnerKind): Promise<Answer<Ended>> {
     return this.#answer((app) => disconnect(app, principal, provider, owner))
+  }
+
+  /** Ends everything that is kept for a person; a human may end their own account, a service anyone's. */
+  eraseUser(principal: Principal, id: string): Promise<Answer<ErasureReceipt>> {
+    return this.#answer((app) => eraseUser(app, principal, id))
   }
 
   /** For the browser whose `request` this is: the redirect to the authorization server, with the binding cookie. */

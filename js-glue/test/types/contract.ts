@@ -10,6 +10,11 @@ import {
   type State,
   type UnverifiedState,
 } from 'latchkey'
+import { Connection, type Provider, type Store, type TokenResult } from 'latchkey/connection'
+import { d1Store } from 'latchkey/stores/d1'
+import { contract as kv } from 'latchkey/stores/kv'
+import { postgresStore } from 'latchkey/stores/postgres'
+import { sqliteStore } from 'latchkey/stores/sqlite'
 import { loadVerifier, skipBinding, type Verifier } from 'latchkey/verify'
 
 const lk: Latchkey = await load()
@@ -130,3 +135,62 @@ try {
   if (error instanceof LatchkeyError) void (error.code satisfies ErrorCode)
 }
 void [wrong, claimed, maybe, fake, unknownCode, ok, back, path]
+
+// A connection needs everything that its texts are bound to, and a result must be looked at before its token is.
+declare const store: Store
+declare const provider: Provider
+const connectionOptions = {
+  lk,
+  ring,
+  context: ['tenant', 'user', 'alex', 'git'],
+  store,
+  provider,
+  traits: {},
+}
+const connection = new Connection({ ...connectionOptions, policy: { proactive: true }, background: () => {} })
+// @ts-expect-error
+new Connection({ lk, ring, store, provider, traits: {} })
+// @ts-expect-error
+new Connection({ ...connectionOptions, ring: token })
+// @ts-expect-error
+new Connection({ ...connectionOptions, traits: { rotation: 'sometimes' } })
+const result: TokenResult = await connection.fetch({ minValidityMs: 60_000 })
+// @ts-expect-error
+result.accessToken
+if (result.outcome === 'ok') result.accessToken.toString()
+// @ts-expect-error
+else if (result.outcome === 'expired') result.cause
+// @ts-expect-error
+await connection.rotate(result)
+// @ts-expect-error
+await connection.revoke({ cause: 'because' })
+// @ts-expect-error
+await connection.login({ accessToken: '', details: '', askedAt: now })
+
+// A step's events and effects are told apart by their kind.
+const settings = { now, traits: { rotation: 'none' }, policy: {} } as const
+const turn = lk.refresh.step(null, null, { kind: 'begin', task: 'fetch', entropy: bytes }, settings)
+// @ts-expect-error
+lk.refresh.step(null, null, { kind: 'begin', task: 'fetch' }, settings)
+// @ts-expect-error
+lk.refresh.step(null, null, { kind: 'begin', task: 'rotate', entropy: bytes }, settings)
+// @ts-expect-error
+lk.refresh.step(null, null, { kind: 'reply', class: 'fine', doubt: 'none', entropy: bytes }, settings)
+// @ts-expect-error
+lk.refresh.step(null, null, { kind: 'stored' }, { now })
+for (const effect of turn.effects) {
+  // @ts-expect-error
+  effect.generation
+  if (effect.kind === 'serve') effect.generation.version.toFixed()
+}
+lk.refresh.admit(kv, {}, undefined)
+const stores: Store[] = [
+  sqliteStore({ exec: () => ({ toArray: () => [] }) }),
+  d1Store({ prepare: () => ({ bind: () => ({ all: async () => ({ results: [] }) }) }) }, { key: [] }),
+  postgresStore(async () => [], { key: [] }),
+]
+// @ts-expect-error
+postgresStore(async () => [])
+// @ts-expect-error
+const half: Store = { contract: kv, signal: 'none', read: () => undefined, write: () => 'written' }
+void [stores, half]

@@ -11,6 +11,45 @@ const vars = {
   LATCHKEY_PROVIDERS: providers({ github }),
   GITHUB_CLIENT_SECRET: 'shh',
 }
+const hour = 3_600_000
+const day = 24 * hour
+const safeTraits = {
+  rotation: 'family_revoked',
+  afterGrace: 'family_revoked',
+  revocation: 'none',
+  revocationNeedsLive: false,
+  oldAccessDies: false,
+  graceMs: 0,
+  accessLifetimeMs: hour,
+  maxAccessLifetimeMs: day,
+  refreshIdleMs: 0,
+  refreshAbsoluteMs: 0,
+  timeOutMs: 0,
+  lagMs: 0,
+}
+const safe = {
+  traits: safeTraits,
+  accessTtlMs: hour,
+  needsRedirectUri: false,
+  serverErrorsUnspent: false,
+}
+const githubTraits = {
+  ...safeTraits,
+  rotation: 'strict_refused',
+  revocation: 'token',
+  revocationNeedsLive: true,
+  oldAccessDies: true,
+  accessLifetimeMs: 0,
+  refreshIdleMs: 183 * day,
+}
+const rfc7009 = (url: string): Vars => ({
+  url,
+  method: 'POST',
+  credentials: 'client',
+  body: 'form',
+  member: 'token',
+  token: 'refresh',
+})
 const githubSettings = {
   name: 'github',
   title: 'GitHub',
@@ -26,6 +65,15 @@ const githubSettings = {
   pkce: true,
   issRequired: false,
   clientSecretName: 'GITHUB_CLIENT_SECRET',
+  revocation: {
+    url: 'https://api.github.com/applications/Iv1.abc/token',
+    method: 'DELETE',
+    credentials: 'basic',
+    body: 'json',
+    member: 'access_token',
+    token: 'access',
+  },
+  refresh: { ...safe, traits: githubTraits, accessTtlMs: 8 * hour },
 }
 const config = {
   baseUrl: 'https://app.example',
@@ -170,6 +218,8 @@ const everythingSettings = {
   issRequired: false,
   clientSecretName: 'MY_GIT2_CLIENT_SECRET',
   webhookSecretName: 'MY_GIT2_WEBHOOK_SECRET',
+  revocation: rfc7009('https://as.example/revoke'),
+  refresh: { ...safe, traits: { ...safeTraits, revocation: 'grant' } },
 }
 good(
   'provider-everything',
@@ -197,6 +247,7 @@ const keycloak = {
   responseMode: 'query',
   pkce: true,
   issRequired: false,
+  refresh: safe,
 }
 good(
   'provider-issuer',
@@ -265,6 +316,92 @@ wrong('public-without-pkce', 'RFC 9700 section 2.1.1: a public client needs PKCE
   profile: 'slack',
   public: true,
 })
+
+// Refreshing.
+const refreshed = (name: string, comment: string, profile: string, refresh: Vars, expect: Vars): void =>
+  good(
+    `refresh-${name}`,
+    comment,
+    { [list]: providers({ id: { ...own, profile, refresh } }) },
+    {
+      providers: [
+        { ...keycloak, profile, title: profile === 'generic' ? 'id' : 'Keycloak', refresh: expect },
+      ],
+    },
+  )
+refreshed('unsaid', 'Nothing said: what the profile says.', 'keycloak', {}, safe)
+refreshed(
+  'everything',
+  'Every fact said.',
+  'generic',
+  {
+    rotation: 'grace_same',
+    graceSeconds: 60,
+    accessTtlSeconds: 604_800,
+    idleSeconds: 1,
+    absoluteSeconds: 3_162_240_000,
+    timeoutSeconds: 14,
+    lagSeconds: 3,
+    oldAccessDies: true,
+    needsRedirectUri: true,
+    serverErrorsUnspent: true,
+  },
+  {
+    traits: {
+      ...safeTraits,
+      rotation: 'grace_same',
+      oldAccessDies: true,
+      graceMs: 60_000,
+      accessLifetimeMs: 7 * day,
+      maxAccessLifetimeMs: 7 * day,
+      refreshIdleMs: 1_000,
+      refreshAbsoluteMs: 3_162_240_000_000,
+      timeOutMs: 14_000,
+      lagMs: 3_000,
+    },
+    accessTtlMs: 7 * day,
+    needsRedirectUri: true,
+    serverErrorsUnspent: true,
+  },
+)
+for (const rotation of ['none', 'strict_refused', 'family_revoked']) {
+  refreshed(
+    rotation.replaceAll('_', '-'),
+    'Another rotation.',
+    'generic',
+    { rotation },
+    {
+      ...safe,
+      traits: { ...safeTraits, rotation },
+    },
+  )
+}
+refreshed(
+  'lasting',
+  'A token that does not expire.',
+  'generic',
+  { accessTtlSeconds: 0 },
+  {
+    ...safe,
+    traits: { ...safeTraits, accessLifetimeMs: 0 },
+    accessTtlMs: 0,
+  },
+)
+for (const [name, comment, refresh] of [
+  ['unknown', 'A member that we do not know.', { rotate: 'none' }],
+  ['rotation', 'A rotation that there is not.', { rotation: 'single' }],
+  ['grace-missing', 'A grace without a length.', { rotation: 'grace_new' }],
+  ['grace-alone', 'A length without a grace.', { graceSeconds: 5 }],
+  ['negative', 'A length below zero.', { idleSeconds: -1 }],
+  ['fraction', 'Whole seconds.', { idleSeconds: 0.5 }],
+  ['text', 'A number.', { idleSeconds: '60' }],
+  ['century', 'Longer than a hundred years.', { absoluteSeconds: 3_162_240_001 }],
+  ['flag', 'A truth value.', { oldAccessDies: 1 }],
+  ['time-out', 'A lease of 15 s does not outlive such a request.', { timeoutSeconds: 15 }],
+  ['array', 'An object.', []],
+] as const) {
+  wrong(`refresh-${name}`, comment, { refresh })
+}
 
 const secret = 'GITHUB_CLIENT_SECRET'
 missing('secret-missing', 'No secret.', secret, { [secret]: undefined })

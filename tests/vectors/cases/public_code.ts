@@ -20,7 +20,7 @@ const map: Readonly<Record<string, readonly string[]>> = {
   used_state: ['state_consumed'],
   other_browser: ['binding_mismatch'],
   other_account: ['subject_mismatch'],
-  provider_error: ['provider_error'],
+  provider_error: ['provider_error', 'webhook_unreadable'],
   exchange_failed: [
     'code_invalid',
     'exchange_refused',
@@ -41,6 +41,7 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'origin_refused',
     'media_type_refused',
     'proxied_refused',
+    'webhook_invalid',
   ],
   temporarily_unavailable: ['store_unavailable', 'temporarily_unavailable'],
   misconfigured: [

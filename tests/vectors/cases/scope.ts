@@ -85,4 +85,21 @@ write.good(
   { scope: 'org', id: 'a_b@x', rule: 'org_admin' },
 )
 
-export default document('Whose connection a request is about.', write, connect)
+const erase = new Group('scope.eraseTarget')
+for (const [name, kind, whose, rule] of [
+  ['own', 'human', subject, 'own_account'],
+  ['other', 'human', 'bob', undefined],
+  ['unlike', 'human', subject.toUpperCase(), undefined],
+  ['service', 'service', 'bob', 'on_behalf'],
+  ['service-self', 'service', subject, 'on_behalf'],
+  ['device', 'device', subject, undefined],
+] as const) {
+  const comment = 'T49: a person ends their own account, the application anyone’s.'
+  const facts = { subject, kind, user: whose }
+  if (rule === undefined) erase.bad(name, comment, facts, 'not_allowed')
+  else erase.good(name, comment, facts, { scope: 'user', id: whose, rule })
+}
+erase.bad('user-empty', 'Nobody.', { subject, kind: 'service', user: '' }, 'claim_invalid')
+erase.bad('kind-unknown', 'No such kind.', { subject, kind: 'root', user: subject }, 'claim_invalid')
+
+export default document('Whose connection a request is about.', write, connect, erase)
