@@ -31,8 +31,14 @@ export interface ChaosOptions {
   readonly history: string
 }
 
-/** A reply must be on the disk so soon after it was delivered, or it may not be lost. */
-const windowMs = 250
+/**
+ * A reply must be on the disk so soon after it was delivered, or it may not be lost: what a busy machine takes to let
+ * the Worker read it and write it.
+ */
+const windowMs = 1_000
+/** The policy's default. */
+const leaseMs = 15_000
+const baselineLeaseMs = 2_000
 const surfaceMs = 60_000
 const settleMs = 75_000
 /** Short lives: every connection is refreshed again and again without being forced. */
@@ -73,7 +79,14 @@ class Chaos {
   async run(): Promise<void> {
     const { kind, who, connections } = this.#options
     const reuse = kind === 'oidc' ? 'family' : 'refused'
-    this.#recorder.write({ e: 'run', who, reuse, windowMs, surfaceMs })
+    this.#recorder.write({
+      e: 'run',
+      who,
+      reuse,
+      windowMs,
+      surfaceMs,
+      leaseMs: who === 'latchkey' ? leaseMs : baselineLeaseMs,
+    })
     this.#stage = await startStage({
       kind,
       settings: { accessSeconds, latencyMs },
@@ -175,7 +188,7 @@ class Chaos {
     )
   }
 
-  async #ask(person: Person, verb: 'token' | 'rotate', body?: object): Promise<Told['outcome']> {
+  async #ask(person: Person, verb: 'token' | 'rotate', body?: object): Promise<Outcome> {
     const op = this.#begin(person, verb)
     const hit = await shoot(
       this.#agent,
@@ -185,7 +198,7 @@ class Chaos {
     const told = outcomeOf(hit)
     this.#recorder.write({ e: 'told', op, ...told })
     person.saw(told)
-    return told.outcome
+    return told
   }
 
   async #login(person: Person): Promise<void> {
@@ -239,14 +252,16 @@ class Chaos {
 
   /** Everybody asks until they have a token or know that there will be none. */
   async #settle(people: readonly Person[]): Promise<void> {
+    // What is refreshed from now on needs no refresh before the end, so that nothing is left unseen.
+    await this.#stage.provider.control.configure({ accessSeconds: 3_600 })
     const until = Date.now() + settleMs
     let open = people.length
     await Promise.all(
       people.map(async (person) => {
-        let outcome: Told['outcome'] = 'later'
-        while ((outcome === 'later' || outcome === 'cut') && Date.now() < until) {
-          outcome = await this.#ask(person, 'token')
-          if (outcome === 'later') await sleep(500)
+        for (let settled = false; !settled && Date.now() < until;) {
+          const told = await this.#ask(person, 'token')
+          settled = told.outcome === 'token' ? (told.expiresInMs ?? 0) > surfaceMs : isFinal.has(told.outcome)
+          if (!settled) await sleep(500)
         }
         open -= 1
         progress(`chaos: settling, ${open} of ${people.length} connections are open`)
@@ -277,6 +292,8 @@ class Person {
     }
   }
 }
+
+const isFinal: ReadonlySet<Told['outcome']> = new Set(['dead', 'absent', 'other'])
 
 type Outcome = Told extends infer T ? (T extends Told ? Omit<T, 'e' | 'at' | 'op'> : never) : never
 

@@ -24,6 +24,7 @@ class Script {
       reuse: 'refused',
       windowMs: 100,
       surfaceMs: 60_000,
+      leaseMs: 15_000,
       ...run,
     })
   }
@@ -103,6 +104,12 @@ class Script {
     return this
   }
 
+  /** A caller is waiting when the Worker dies. */
+  diesAsking(): this {
+    const op = this.ask()
+    return this.killed().tell(op, { outcome: 'cut' })
+  }
+
   book(token: string): this {
     this.lines.push({ e: 'book', at: this.#now, token, verdict: 'spent' })
     return this
@@ -165,6 +172,13 @@ const right: Readonly<Record<string, Script>> = {
     .sent({ token: 'r0' })
     .killed()
     .undelivered()
+    .say(dead()),
+  'given up after two attempts without an answer': script()
+    .login('0')
+    .say(token('0'))
+    .diesAsking()
+    .pass(15_000)
+    .diesAsking()
     .say(dead()),
   'a disconnect and a login': script()
     .login('0')
@@ -276,6 +290,16 @@ const wrong: readonly (readonly [Rule, string, Script | Line[]])[] = [
     'loss_outside_window',
     'the kill came too late',
     script().login('0').say(token('0')).refresh('0', '1').pass(200).killed().say(dead()),
+  ],
+  [
+    'false_death',
+    'two kills, but no time for a probe between them',
+    script().login('0').say(token('0')).diesAsking().diesAsking().say(dead()),
+  ],
+  [
+    'false_death',
+    'one kill, and a probe is allowed',
+    script().login('0').say(token('0')).diesAsking().say(dead()),
   ],
   ['loss_unnamed', 'the person is blamed', lossy().say(dead('revoked'))],
   ['loss_untold', 'never told', lossy().say({ outcome: 'later' })],
@@ -391,7 +415,7 @@ test('what is written is what is read', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-history-'))
   const file = join(folder, 'history.jsonl')
   const recorder = new Recorder(file)
-  recorder.write({ e: 'run', who: 'x', reuse: 'family', windowMs: 1, surfaceMs: 2 })
+  recorder.write({ e: 'run', who: 'x', reuse: 'family', windowMs: 1, surfaceMs: 2, leaseMs: 3 })
   recorder.write({ e: 'ask', op: 1, conn: 'a', verb: 'token' })
   recorder.write({ e: 'told', op: 1, outcome: 'token', token: digest('secret') })
   recorder.write({ e: 'end' })

@@ -50,6 +50,8 @@ export interface Findings {
   /** Spent tokens presented again, labelled and allowed. */
   readonly probes: number
   readonly losses: number
+  /** Connections given up because nobody could know whether the token still works. */
+  readonly givenUp: number
   /** The longest a loss took to be told. */
   readonly slowestLossMs: number
   /** The longest time between the delivery of a lost reply and the kill. */
@@ -95,11 +97,11 @@ export function check(lines: readonly Line[]): Findings {
 
   const run = lines[0]
   if (run?.e !== 'run' || lines.at(-1)?.e !== 'end') accuse('malformed', 0, 'no first or no last line')
-  const { who, reuse, windowMs, surfaceMs } = run?.e === 'run' ? run : defaultRun
+  const { who, reuse, windowMs, surfaceMs, leaseMs } = run?.e === 'run' ? run : defaultRun
   const calls = readCalls(lines, accuse)
   const ops = readOps(lines, accuse)
   const kills = lines.filter((line) => line.e === 'killed')
-  const { links, presenting } = chains(calls)
+  const links = chains(calls)
 
   checkBook(lines, calls, accuse)
   const lost = lostReplies(calls, links, ops)
@@ -107,7 +109,6 @@ export function check(lines: readonly Line[]): Findings {
   const owners = readOwners(lines, ops, calls)
   checkTokens(ops, links, owners, accuse)
   const probes = checkSpends(calls, lost, owners, connections, reuse, accuse)
-  const givenUp = unanswered(calls, presenting, reuse === 'family' ? 1 : 2)
 
   let slowestLossMs = 0
   let widestWindowMs = 0
@@ -136,8 +137,12 @@ export function check(lines: readonly Line[]): Findings {
       if (ms > surfaceMs) accuse('loss_untold', told.told.at, `${conn}: after ${Math.round(ms)} ms`)
     }
   }
-  for (const [conn, own] of connections)
-    checkRegister(conn, own, links, [...lost, ...givenUp], owners, accuse)
+  let givenUp = 0
+  const killedAt = kills.map(({ at }) => at)
+  const limits: Limits = { reuse, leaseMs, windowMs }
+  for (const [conn, own] of connections) {
+    givenUp += checkRegister(conn, own, links, lost, owners, killedAt, limits, accuse)
+  }
 
   return {
     who,
@@ -149,15 +154,20 @@ export function check(lines: readonly Line[]): Findings {
     refreshes: calls.filter(({ token, boughtAt }) => token !== undefined && boughtAt !== undefined).length,
     probes,
     losses,
+    givenUp,
     slowestLossMs,
     widestWindowMs,
     violations,
   }
 }
 
+/** A lease is dated from before the attempt that it is for. */
+const leaseShare = 0.9
+type Limits = Pick<Run, 'reuse' | 'leaseMs' | 'windowMs'>
+
 type Accuse = (rule: Rule, at: number, what: string) => void
 
-const defaultRun: Omit<Run, 'e' | 'at'> = { who: '', reuse: 'family', windowMs: 0, surfaceMs: 0 }
+const defaultRun: Omit<Run, 'e' | 'at'> = { who: '', reuse: 'family', windowMs: 0, surfaceMs: 0, leaseMs: 0 }
 
 function counted<Item>(items: readonly Item[], of: (item: Item) => string): Record<string, number> {
   const found: Record<string, number> = {}
@@ -221,15 +231,8 @@ function readOps(lines: readonly Line[], accuse: Accuse): Op[] {
   return ops
 }
 
-interface Chains {
-  /** By access token. */
-  readonly links: Map<string, Link>
-  /** By refresh token. */
-  readonly presenting: Map<string, Link>
-}
-
-/** Every token pair with its place: the chain that a login began, and how many refreshes came before it. */
-function chains(calls: readonly Call[]): Chains {
+/** Every access token with its place: the chain that a login began, and how many refreshes came before it. */
+function chains(calls: readonly Call[]): Map<string, Link> {
   const links = new Map<string, Link>()
   const presenting = new Map<string, Link>()
   const bought = calls.filter(({ boughtAt }) => boughtAt !== undefined)
@@ -239,7 +242,7 @@ function chains(calls: readonly Call[]): Chains {
     links.set(call.access!, link)
     presenting.set(call.refresh!, link)
   }
-  return { links, presenting }
+  return links
 }
 
 function checkBook(lines: readonly Line[], calls: readonly Call[], accuse: Accuse): void {
@@ -276,15 +279,22 @@ function lostReplies(calls: readonly Call[], links: ReadonlyMap<string, Link>, o
 }
 
 /**
- * Requests that so often went unanswered that the Worker may not ask again: whether the token still works is not
- * known then, and a replay is either forbidden or has been made.
+ * Whether whoever could refresh died so often that the Worker may not try again: an attempt that was about to be made,
+ * or was made, for a caller or behind its back, has no answer, and a replay is either forbidden or has been tried, after the lease of the first was over.
  */
-function unanswered(calls: readonly Call[], presenting: ReadonlyMap<string, Link>, often: number): Lost[] {
-  const open = calls.filter(({ token, deliveredAt }) => token !== undefined && deliveredAt === undefined)
-  return [...Map.groupBy(open, ({ token }) => token!)].flatMap(([token, own]) => {
-    const link = presenting.get(token)
-    return link && own.length >= often ? [{ call: own[often - 1]!, chain: link.chain, step: link.step }] : []
-  })
+function isExhausted(
+  own: readonly Op[],
+  kills: readonly number[],
+  from: number,
+  to: number,
+  rest: Limits,
+): boolean {
+  const deaths = kills.filter(
+    (at) => at > from && at < to && own.some(({ ask, told }) => ask.at < at && at < told.at + rest.windowMs),
+  )
+  const [first, last] = [deaths[0], deaths.at(-1)]
+  if (first === undefined || last === undefined) return false
+  return rest.reuse === 'family' || last - first >= rest.leaseMs * leaseShare
 }
 
 /** Nobody could have stored it: it did not arrive, or whoever read it died at once. */
@@ -402,8 +412,11 @@ function checkRegister(
   links: ReadonlyMap<string, Link>,
   lost: readonly Lost[],
   owners: ReadonlyMap<number, string>,
+  kills: readonly number[],
+  limits: Limits,
   accuse: Accuse,
-): void {
+): number {
+  let givenUp = 0
   const eras = chainEras(conn, own, links, owners)
   const placed: Placed[] = []
   for (const op of own) {
@@ -442,10 +455,19 @@ function checkRegister(
       const loss = lost.find(
         ({ call, chain }) => owners.get(chain) === conn && within(eras.get(chain)) && call.sentAt < told.at,
       )
-      if (!loss) accuse('false_death', told.at, `${conn}: operation ${ask.op}`)
-      else if (told.cause !== 'lost_in_flight') accuse('loss_unnamed', told.at, `${conn}: ${told.cause}`)
+      const last = [...links.values()].filter(
+        ({ chain, call }) =>
+          owners.get(chain) === conn && within(eras.get(chain)) && call.boughtAt! < told.at,
+      )
+      const from = Math.max(0, ...last.map(({ call }) => call.boughtAt!))
+      if (loss === undefined) {
+        if (isExhausted(own, kills, from, told.at, limits)) givenUp += 1
+        else accuse('false_death', told.at, `${conn}: operation ${ask.op}`)
+      }
+      if (told.cause !== 'lost_in_flight') accuse('loss_unnamed', told.at, `${conn}: ${told.cause}`)
     }
   }
+  return givenUp
 }
 
 /** Where the connection was at some moment of an operation, at the earliest and at the latest. */

@@ -19,6 +19,8 @@ export interface Run extends Timed {
   readonly windowMs: number
   /** A loss is told within. */
   readonly surfaceMs: number
+  /** Whoever refreshes and dies keeps the others waiting for so long. */
+  readonly leaseMs: number
 }
 
 /** A caller asks. Logins and disconnects of one connection follow one another. */
