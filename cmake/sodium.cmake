@@ -65,18 +65,14 @@ target_compile_options(sodium PRIVATE -w -fvisibility=hidden -ffunction-sections
 set_target_properties(sodium PROPERTIES C_STANDARD 99 C_EXTENSIONS ON)
 if(LATCHKEY_WASM)
   # Built for size like the rest of a module, but for the hash that every token passes through and the group arithmetic
-  # of Ed25519: field additions are inlined there, which buys 3 % of a verification for 2 KB; what runs once or twice in
-  # one is kept small. Arrays of limbs are moved and added as vectors where a module may have them.
+  # of Ed25519: field additions are inlined there, multiplications are called. Arrays of limbs are moved and added as
+  # vectors where a module may have them.
   set(sodium_vectors "")
   if(LATCHKEY_WASM STREQUAL "edge")
     set(sodium_vectors -msimd128)
   endif()
-  set(sodium_group -Os -mllvm -inline-threshold=0)
-  foreach(name fe25519_invert fe25519_pow22523 ge25519_has_small_order ge25519_scalarmult_base)
-    list(APPEND sodium_group -mllvm -force-attribute=${name}:optsize -mllvm -force-attribute=${name}:minsize)
-  endforeach()
   set_source_files_properties("${sodium_source}/crypto_hash/sha256/cp/hash_sha256_cp.c"
     PROPERTIES COMPILE_OPTIONS "-O3;${sodium_vectors}")
   set_source_files_properties("${sodium_source}/crypto_core/ed25519/ref10/ed25519_ref10.c"
-    PROPERTIES COMPILE_OPTIONS "${sodium_group};${sodium_vectors}")
+    PROPERTIES COMPILE_OPTIONS "-Os;-mllvm;-inline-threshold=0;${sodium_vectors}")
 endif()

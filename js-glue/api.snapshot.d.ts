@@ -779,6 +779,7 @@ export interface RefreshFacts {
   readonly accessTtlMs: number
   readonly needsRedirectUri: boolean
   readonly serverErrorsUnspent: boolean
+  readonly proactive: boolean
 }
 export interface RevocationRequest {
   readonly url: string

@@ -218,6 +218,12 @@ Millis wait_of(const Limits& limits, ReplyClass kind) noexcept {
 constexpr ReplyClass transient = ReplyClass::transient;
 constexpr ReplyClass not_understood = ReplyClass::not_understood;
 
+/// Cloudflare's own words for a request that has not reached the server behind it: connection
+/// refused, unreachable, no TLS, no such host. 520, 522 and 524 do not say so.
+constexpr bool is_undelivered(std::uint16_t status) noexcept {
+  return status == 521 || status == 523 || status == 525 || status == 526 || status == 530;
+}
+
 constexpr bool is_refusal(std::uint16_t status) noexcept { return status >= 400 && status <= 499; }
 
 /// What an error means that the provider has words for; leaves `out` where it is not known.
@@ -245,7 +251,8 @@ void classify_refusal(std::uint16_t status, const Value& root, const Limits& lim
   if (limited) {
     out.reply = reply_of(ReplyClass::rate_limited);
   } else if (status >= 500 && status <= 599) {
-    out.reply = reply_of(transient, unspent ? Doubt::none : Doubt::answered);
+    const bool untouched = unspent || is_undelivered(status);
+    out.reply = reply_of(transient, untouched ? Doubt::none : Doubt::answered);
   } else if ((status >= 300 && status <= 399) || status == 408) {
     out.reply = reply_of(transient);
   } else if (status < 200 || status > 599) {

@@ -301,7 +301,7 @@ private:
     constexpr const char* names[] = {
         "graceSeconds",        "accessTtlSeconds", "idleSeconds",   "absoluteSeconds",
         "timeoutSeconds",      "lagSeconds",       "oldAccessDies", "needsRedirectUri",
-        "serverErrorsUnspent", "rotation",
+        "serverErrorsUnspent", "proactive",        "rotation",
     };
     refresh::Traits& traits = out.traits;
     Millis ttl = out.access_ttl;
@@ -310,7 +310,7 @@ private:
         &grace, &ttl, &traits.refresh_idle, &traits.refresh_absolute, &traits.time_out, &traits.lag,
     };
     bool* const flags[] = {&traits.old_access_dies, &out.needs_redirect_uri,
-                           &out.server_errors_unspent};
+                           &out.server_errors_unspent, &out.proactive};
     constexpr std::size_t first_flag = std::size(lengths);
     constexpr std::size_t last = first_flag + std::size(flags);
     static_assert(std::size(names) == last + 1);

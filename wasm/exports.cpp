@@ -37,7 +37,8 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                         digit(traits.revocation_needs_live),
                         digit(traits.old_access_dies),
                         digit(p.refresh.needs_redirect_uri),
-                        digit(p.refresh.server_errors_unspent)};
+                        digit(p.refresh.server_errors_unspent),
+                        digit(p.refresh.proactive)};
   std::uint8_t space[max_lengths];
   Writer lengths{space};
   for (const Millis length :

@@ -60,6 +60,9 @@ struct Classified {
 ///     4xx         anything else                                 not_understood   none
 ///     2xx         anything else                                 not_understood   answered
 ///
+/// A 5xx is unspent where the facts say so, and with the statuses 521, 523, 525, 526 and 530, with
+/// which Cloudflare answers for a server that it has not reached.
+///
 /// A refresh token counts wherever it stands in a readable body, and in an unreadable one where its
 /// name is followed by a value. Rate headers are `Retry-After`, and a remaining quota of 0 in
 /// `RateLimit-Remaining`, `X-RateLimit-Remaining`, `X-Rate-Limit-Remaining`; when to come again is

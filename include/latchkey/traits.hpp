@@ -13,6 +13,7 @@ struct Facts {
   /// expire. `traits.access_lifetime` is that of one that came alone.
   Millis access_ttl{seconds(3600)};
   bool needs_redirect_uri{false};  ///< the one of the login, with every refresh
+  bool proactive{false};  ///< an alarm refreshes before anybody asks
   bool server_errors_unspent{false};  ///< a 5xx comes before the refresh token is looked at
 };
 

@@ -116,7 +116,7 @@ function readRevocation(
 }
 
 function readFacts(flags: readonly number[], lengths: readonly number[]): RefreshFacts {
-  const [rotation, afterGrace, revocation, needsLive, oldDies, redirectUri, unspent] = flags
+  const [rotation, afterGrace, revocation, needsLive, oldDies, redirectUri, unspent, proactive] = flags
   const [grace, access, maxAccess, idle, absolute, timeOut, lag, ttl] = lengths
   return {
     traits: {
@@ -136,5 +136,6 @@ function readFacts(flags: readonly number[], lengths: readonly number[]): Refres
     accessTtlMs: ttl!,
     needsRedirectUri: redirectUri === 1,
     serverErrorsUnspent: unspent === 1,
+    proactive: proactive === 1,
   }
 }

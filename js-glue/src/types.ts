@@ -197,6 +197,8 @@ export interface RefreshFacts {
   readonly needsRedirectUri: boolean
   /** A 5xx comes before the refresh token is looked at. */
   readonly serverErrorsUnspent: boolean
+  /** An alarm refreshes before anybody asks. */
+  readonly proactive: boolean
 }
 
 /** What a request to the revocation endpoint looks like. */

@@ -605,7 +605,8 @@ TEST_CASE("config: what is said of refreshing beats the profile, and only that")
   const Checked all = with_refresh(
       R"({"rotation":"grace_same","graceSeconds":60,"accessTtlSeconds":604800,"idleSeconds":1,)"
       R"("absoluteSeconds":3162240000,"timeoutSeconds":14,"lagSeconds":3,"oldAccessDies":false,)"
-      R"("needsRedirectUri":true,"serverErrorsUnspent":true})",
+      R"("needsRedirectUri":true,"serverErrorsUnspent":true,)"
+      R"("proactive":true})",
       "gitlab");
   REQUIRE(all.ok());
   const auto& said = all.provider().refresh;
@@ -622,6 +623,7 @@ TEST_CASE("config: what is said of refreshing beats the profile, and only that")
   CHECK_FALSE(said.traits.old_access_dies);
   CHECK(said.needs_redirect_uri);
   CHECK(said.server_errors_unspent);
+  CHECK(said.proactive);
   CHECK(said.traits.revocation == refresh::Revocation::token);
 
   // One without an end does not begin to expire because it can be refreshed.

@@ -531,7 +531,8 @@ Json facts_of(const refresh::Facts& facts) {
             {"lagMs", t.lag.value}}},
           {"accessTtlMs", facts.access_ttl.value},
           {"needsRedirectUri", facts.needs_redirect_uri},
-          {"serverErrorsUnspent", facts.server_errors_unspent}};
+          {"serverErrorsUnspent", facts.server_errors_unspent},
+          {"proactive", facts.proactive}};
 }
 
 Json settings_of(const config::Provider& p) {

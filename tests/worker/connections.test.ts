@@ -43,6 +43,7 @@ test('the list says what is connected and never shows a token', async () => {
       scopes: ['openid', 'profile'],
       connectedAt: expect.any(Number),
       expiresAt: expect.any(Number),
+      refreshAt: expect.any(Number),
       generation: { id: expect.any(String), version: 1 },
     },
     {
@@ -54,6 +55,7 @@ test('the list says what is connected and never shows a token', async () => {
       scopes: [],
       connectedAt: null,
       expiresAt: null,
+      refreshAt: null,
       generation: null,
     },
   ])

@@ -270,6 +270,23 @@ test('an alarm settles what nobody came back for, and doing it again changes not
   expect(await query(row)).toEqual(before)
 })
 
+test('a provider that is to be refreshed before anybody asks is', async () => {
+  await connected('eager')
+  const { expiresAt } = (await (await post('token', {}, 'eager')).json()) as Grant
+  const rows = () =>
+    runInDurableObject(vault('eager'), (_, { storage }) =>
+      storage.sql.exec('SELECT version FROM latchkey_connection').toArray(),
+    )
+  expect(await runDurableObjectAlarm(vault('eager'))).toBe(true)
+  expect(await rows()).toEqual([{ version: 1 }])
+  const due = await runInDurableObject(vault('eager'), (_, { storage }) => storage.getAlarm())
+  // The used state's alarm comes first; what is due after it is close to the end.
+  expect(due).toBeLessThan(expiresAt)
+  at(expiresAt - 60_000)
+  expect(await runDurableObjectAlarm(vault('eager'))).toBe(true)
+  expect(await rows()).toEqual([{ version: 2 }])
+})
+
 test('used states are forgotten by the alarm, in an object that was gone in between', async () => {
   await connected()
   const count = () => query('SELECT count(*) AS n FROM consumed')

@@ -37,6 +37,7 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
     nobody: { ...provider, userInfoUrl: `${tokenServer}/nobody` },
     stubborn: { ...provider, revocationUrl: `${tokenServer}/revocation/failing` },
   }
+  providers['eager'] = { ...provider, tokenUrl: `${issuer}/token`, refresh: { proactive: true } }
   // GitHub's answers, which the authorization server behind does not give by itself.
   const github = {
     ...provider,

@@ -112,7 +112,7 @@ const facts = (row, now) =>
     ${fact('Allows', allowed(row.scopes ?? []) || html`What ${row.title} grants by default`)}
     ${
       row.refreshAt
-        ? fact('Next refresh', time('at', row.refreshAt, now))
+        ? fact('Next refresh', time('renews', row.refreshAt, now))
         : fact('Current access', time('ends', row.expiresAt, now) ?? html`does not end by itself`)
     }
   </dl>`
@@ -126,6 +126,8 @@ const hint = (session, row) => {
   const whose = row.owner.kind === 'org' ? `for ${organisation(session)}` : 'as you'
   if (!mayChange(session, row) && ['not_connected', 'disconnected', 'revoked'].includes(row.status))
     return `Only owners and admins can connect ${title} ${whose}.`
+  if (row.status === 'corrupt')
+    return `What was saved of this sign-in cannot be read any more. Reconnect to put it right; nothing changes at ${title}.`
   switch (knownStatus(row.status)) {
     case 'not_connected':
     case 'disconnected':

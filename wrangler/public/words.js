@@ -55,10 +55,14 @@ const byStatus = {
 const statuses = new Map(Object.entries(byStatus))
 
 /**
- * A status outside the known set reads and looks like one that cannot be read right now.
+ * What cannot be read any more is mended like what is no longer accepted; a status outside the known set reads and
+ * looks like one that cannot be read right now.
  * @param {string} status
  */
-export const knownStatus = (status) => (statuses.has(status) ? status : 'temporarily_unavailable')
+export const knownStatus = (status) => {
+  if (status === 'corrupt') return 'reconnect_required'
+  return statuses.has(status) ? status : 'temporarily_unavailable'
+}
 
 /**
  * @param {string} status
@@ -152,10 +156,14 @@ export const absolute = (atMs, timeZone) =>
   }).format(atMs)
 
 /**
- * A time told in relation to now. `ends` is for what stops at that time.
- * @param {string} kind `at` or `ends`
+ * A time told in relation to now. `ends` is for what stops at that time, `renews` for what is renewed by then, or with
+ * the next use.
+ * @param {string} kind `at`, `ends` or `renews`
  * @param {number} atMs
  * @param {number} nowMs
  */
-export const timePhrase = (kind, atMs, nowMs) =>
-  (kind === 'ends' ? (atMs > nowMs ? 'ends ' : 'ended ') : '') + relative(atMs, nowMs)
+export const timePhrase = (kind, atMs, nowMs) => {
+  if (kind === 'renews' && atMs <= nowMs) return 'with the next use'
+  const verb = kind === 'ends' ? (atMs > nowMs ? 'ends ' : 'ended ') : ''
+  return verb + relative(atMs, nowMs)
+}

@@ -4,7 +4,7 @@ import type { NoToken, TokenResult } from 'latchkey/connection'
 import { providerNamed, type App } from './app.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal, type Code } from './refusal.ts'
-import type { ConnectionStatus, Generation } from './vault.ts'
+import { nothing, type ConnectionStatus, type Generation } from './vault.ts'
 
 export type OwnerKind = Owner['kind']
 
@@ -18,6 +18,7 @@ export interface ConnectionItem {
   readonly scopes: string[]
   readonly connectedAt: number | null
   readonly expiresAt: number | null
+  readonly refreshAt: number | null
   readonly generation: Generation | null
 }
 
@@ -223,12 +224,11 @@ async function listItem(
   owner: Owner,
 ): Promise<ConnectionItem> {
   const line = { provider, title, owner }
-  const nothing = { account: null, scopes: [], connectedAt: null, expiresAt: null, generation: null }
   try {
     const found = await vaultOf(app, { owner, provider }).status()
-    return { ...line, ...(found ?? { ...nothing, status: 'not_connected' }) }
+    return { ...line, ...(found ?? { ...nothing, scopes: [], status: 'not_connected' }) }
   } catch {
     // One vault that does not answer does not hide the others.
-    return { ...line, ...nothing, status: 'temporarily_unavailable' }
+    return { ...line, ...nothing, scopes: [], status: 'temporarily_unavailable' }
   }
 }

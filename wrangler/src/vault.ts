@@ -10,6 +10,15 @@ import { claimName, connectionKeyOf, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
 
+/** What is said of a connection that is none. */
+export const nothing = {
+  account: null,
+  connectedAt: null,
+  expiresAt: null,
+  refreshAt: null,
+  generation: null,
+} as const satisfies Partial<ConnectionStatus>
+
 /** What a verified callback asks for. */
 export interface Completion {
   readonly subject: string
@@ -35,6 +44,8 @@ export interface ConnectionStatus {
   readonly scopes: string[]
   readonly connectedAt: number | null
   readonly expiresAt: number | null
+  /** By when the token is renewed; null: it is not, or has no end. */
+  readonly refreshAt: number | null
   readonly generation: Generation | null
 }
 
@@ -107,11 +118,10 @@ export class Vault extends DurableObject<Env> {
   async status(): Promise<ConnectionStatus | null> {
     const found = await this.#connection().status()
     if (!found) return null
-    const nothing = { account: null, scopes: [], connectedAt: null, expiresAt: null, generation: null }
-    if (found.status === 'corrupt') return { ...nothing, status: 'corrupt' }
+    if (found.status === 'corrupt') return { ...nothing, scopes: [], status: 'corrupt' }
     const { standing } = found
     if (standing === 'not_connected') return null
-    if (found.status === 'revoked') return { ...nothing, status: standing }
+    if (found.status === 'revoked') return { ...nothing, scopes: [], status: standing }
     const { label, connectedAt } = detailsOf(found)
     return {
       account: label,
@@ -119,6 +129,7 @@ export class Vault extends DurableObject<Env> {
       scopes: [...found.scopes],
       connectedAt,
       expiresAt: found.accessExpiresAt,
+      refreshAt: found.hasRefresh ? found.accessExpiresAt : null,
       generation: { id: found.id, version: found.version },
     }
   }
@@ -222,6 +233,8 @@ export class Vault extends DurableObject<Env> {
       askedAt,
     })
     if (result.outcome !== 'ok') return { ok: false, code: result.outcome }
+    // The alarm asks the core when the next one is due.
+    if (providerNamed(app, this.#key.provider).refresh.proactive) await this.#arm(Date.now())
     if (result.replaced !== undefined && result.replaced !== account.id) await this.#release(result.replaced)
     return { ok: true }
   }
@@ -251,6 +264,7 @@ export class Vault extends DurableObject<Env> {
       store: sqliteStore(this.#sql),
       provider: authorizationServer(app, provider),
       traits: provider.refresh.traits,
+      policy: { proactive: provider.refresh.proactive },
       background: (work) => this.ctx.waitUntil(work),
       arm: (at) => this.#arm(at),
       notify: (news) => this.#notify(news),

@@ -295,6 +295,9 @@ for (const failed of ['not_sent', 'reset', 'timeout'] as const) {
 for (const status of [500, 501, 502, 503, 504, 599]) {
   ask(`status-${status}`, 'T43: never terminal.', { status, body: error('invalid_grant') }, transient)
 }
+for (const status of [521, 523, 525, 526, 530]) {
+  ask(`status-${status}`, 'Cloudflare has not reached the server: nothing was spent.', { status }, untouched)
+}
 ask('status-500-unspent', 'Where a 5xx is known to come before the spend.', { status: 500 }, untouched, {
   provider: { profile: 'generic', refresh: { accessTtlMs: 0, serverErrorsUnspent: true } },
 })

@@ -32,6 +32,7 @@ const safe = {
   accessTtlMs: hour,
   needsRedirectUri: false,
   serverErrorsUnspent: false,
+  proactive: false,
 }
 const githubTraits = {
   ...safeTraits,
@@ -345,6 +346,7 @@ refreshed(
     oldAccessDies: true,
     needsRedirectUri: true,
     serverErrorsUnspent: true,
+    proactive: true,
   },
   {
     traits: {
@@ -362,6 +364,7 @@ refreshed(
     accessTtlMs: 7 * day,
     needsRedirectUri: true,
     serverErrorsUnspent: true,
+    proactive: true,
   },
 )
 for (const rotation of ['none', 'strict_refused', 'family_revoked']) {
