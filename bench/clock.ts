@@ -12,7 +12,7 @@ export interface Time {
 }
 
 /** Runs a contender so many times and says how long that took. */
-export type Clock = (job: Job, name: string, n: number) => Promise<Time>
+export type Clock = (job: string, name: string, n: number) => Promise<Time>
 
 async function timed(cpuNow: () => Promise<number>, work: () => Promise<unknown>): Promise<Time> {
   const cpu = await cpuNow()
@@ -38,10 +38,13 @@ async function cpuOf(pid: number): Promise<number> {
 }
 
 export function nodeClock(contenders: Contenders): Clock {
-  return (job, name, n) => timed(ownCpu, () => batch(contenders[job][name]!, n))
+  return (job, name, n) => timed(ownCpu, () => batch(contenders[job as Job][name]!, n))
 }
 
-export async function workerdClock({ ask, pid }: Workerd): Promise<Clock> {
+export async function workerdClock(
+  { ask, pid }: Pick<Workerd, 'ask' | 'pid'>,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Clock> {
   const cpuNow = () => cpuOf(pid)
   const empty = { wall: Infinity, cpu: Infinity }
   for (let i = 0; i < 60; i++) {
@@ -50,7 +53,7 @@ export async function workerdClock({ ask, pid }: Workerd): Promise<Clock> {
     empty.cpu = Math.min(empty.cpu, cpu)
   }
   return async (job, name, n) => {
-    const query = new URLSearchParams({ job, name, n: String(n) })
+    const query = new URLSearchParams({ job, name, n: String(n), ...more })
     const { wall, cpu } = await timed(cpuNow, () => ask(`/run?${query.toString()}`))
     return { wall: wall - empty.wall, cpu: cpu - empty.cpu }
   }

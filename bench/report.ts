@@ -1,6 +1,8 @@
 // From samples to the table, the ratios and the bars.
-import type { Job } from './contenders.ts'
+import type { Job as StateJob } from './contenders.ts'
 import type { Size } from './facts.ts'
+
+export type Job = StateJob | 'token.hot' | 'refresh.storm'
 
 export interface Cell {
   readonly job: Job

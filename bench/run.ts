@@ -1,4 +1,5 @@
-// `npm run bench`: the full work of a state token beside what else can be had, in workerd and in Node.
+// `npm run bench`: the full work of a state token beside what else can be had, in workerd and in Node; a token that is
+// served, a token that is refreshed, and what both keep.
 //   --quick   fewer and shorter rounds; results.json stays as it is
 //   --check   ends with 1 when a bar is missed
 import type { IssuedState } from 'latchkey'
@@ -10,6 +11,7 @@ import { checkContenders } from './check.ts'
 import { nodeClock, workerdClock, type Clock } from './clock.ts'
 import type { Contenders, Job } from './contenders.ts'
 import { sizes, versions } from './facts.ts'
+import { measureRefresh } from './refresh.ts'
 import { ratios, rowOf, show, verdicts, type Cell } from './report.ts'
 import { startWorkerd } from './workerd.ts'
 
@@ -67,14 +69,21 @@ const tokenBytes = ((await contenders['state.issue']['latchkey']!()) as IssuedSt
 const workerd = await startWorkerd(path('./worker.ts'), path('../build/bench'))
 try {
   await workerd.ask(`/prepare?now=${now}`)
-  const cells = await measure(
+  const stateCells = await measure(
     { workerd: await workerdClock(workerd), node: nodeClock(contenders) },
     contenders,
   )
+  const { memory, writes, ...refresh } = await measureRefresh({
+    rounds,
+    calls: options.quick ? 200 : 1_000,
+    callers: 200,
+    connections: options.quick ? 200 : 1_000,
+  })
+  const cells = [...stateCells, ...refresh.cells]
   const rows = cells.map(rowOf)
   const found = await sizes()
   const ratio = ratios(cells)
-  const bars = verdicts(rows, ratio)
+  const bars = [...verdicts(rows, ratio), ...refresh.bars]
   console.log(`token of ${tokenBytes} bytes, ${rounds} rounds; us, min, max: wall time a run`)
   console.log('cpu us: processor time a run; x: times latchkey, by both; bars: by processor time')
   show(rows, ratio, found, bars)
@@ -85,6 +94,8 @@ try {
       versions: await versions(),
       tokenBytes,
       rows,
+      memory,
+      writes,
       sizes: found,
       bars,
     }

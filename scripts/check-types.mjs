@@ -7,7 +7,7 @@ import { readOptions } from './options.ts'
 readOptions({})
 
 const projects = globSync(
-  '{js-glue,wrangler,bench,tests,tests/*,tests/*/*,wrangler/*,js-glue/*}/tsconfig.json',
+  '{js-glue,wrangler,bench,tests,bench/*,tests/*,tests/*/*,wrangler/*,js-glue/*}/tsconfig.json',
   {
     cwd: root,
   },

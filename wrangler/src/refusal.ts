@@ -1,4 +1,4 @@
-import { LatchkeyError, type ErrorCode } from 'latchkey'
+import { LatchkeyError, type Cause, type ErrorCode } from 'latchkey'
 
 /** Refusals of HTTP itself, beside the core's codes. */
 export type HttpCode =
@@ -40,14 +40,24 @@ export class Refusal extends Error {
   readonly code: Code
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
+  /** What ended the connection, where one has ended. */
+  override readonly cause: Cause | undefined
 
-  constructor(code: Code, options: { status?: number; headers?: Readonly<Record<string, string>> } = {}) {
+  constructor(
+    code: Code,
+    options: { status?: number; headers?: Readonly<Record<string, string>>; cause?: Cause | undefined } = {},
+  ) {
     super(code)
     this.code = code
     this.status = options.status ?? statuses[code] ?? 500
     this.headers = options.headers ?? {}
+    this.cause = options.cause
   }
 }
+
+/** Why, where a connection has ended; nothing else is told beside a code. */
+export const causeOf = (error: unknown): { readonly cause?: Cause } =>
+  error instanceof Refusal && error.cause !== undefined ? { cause: error.cause } : {}
 
 /** The code of whatever was thrown; `store_unavailable` for what is not ours, such as a lost object. */
 export const codeOf = (error: unknown): Code =>

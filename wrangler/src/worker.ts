@@ -1,5 +1,5 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
-import type { Principal } from 'latchkey'
+import type { Cause, Principal } from 'latchkey'
 import { openApp, providerNamed, type App } from './app.ts'
 import { readForm } from './body.ts'
 import { callback } from './callback.ts'
@@ -22,7 +22,7 @@ import {
 import type { Env } from './env.ts'
 import { secured } from './headers.ts'
 import { asset, problemPage } from './pages.ts'
-import { codeOf, Refusal, type Code } from './refusal.ts'
+import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
 
 export { AccountClaim } from './claim.ts'
@@ -38,7 +38,10 @@ export default {
 } satisfies ExportedHandler<Env>
 
 /** What a verb came to; a refusal is data, so that its code survives the way. */
-export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: Code }
+export type Answer<T> =
+  | { readonly ok: true; readonly value: T }
+  /** `cause`: what ended the connection, where one has ended. */
+  | { readonly ok: false; readonly code: Code; readonly cause?: Cause }
 
 /** The same verbs for a service binding. The caller is trusted to say who is calling. */
 export class Latchkey extends WorkerEntrypoint<Env> {
@@ -90,7 +93,7 @@ export class Latchkey extends WorkerEntrypoint<Env> {
     try {
       return { ok: true, value: await verb(openApp(this.env)) }
     } catch (error) {
-      return { ok: false, code: told(error) }
+      return { ok: false, code: told(error), ...causeOf(error) }
     }
   }
 }
@@ -116,7 +119,7 @@ async function refused(env: Env, request: Request, error: unknown): Promise<Resp
   const wantsPage = request.headers.get('accept')?.includes('text/html') ?? false
   const response = wantsPage
     ? await problemPage(env, code, status)
-    : Response.json({ error: code }, { status })
+    : Response.json({ error: code, ...causeOf(error) }, { status })
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
   return response
 }
