@@ -204,6 +204,8 @@ class Shared {
   readonly #waiting = new Set<() => void>()
   #pool = new Uint8Array(0)
   #used = 0
+  /** The access token of the record that is stored, where nobody else writes; overwritten with the next one. */
+  #held: { readonly record: Stored; readonly access: Uint8Array } | undefined
 
   constructor(options: ConnectionOptions) {
     const { store, traits, policy } = options
@@ -244,8 +246,21 @@ class Shared {
     return ['connection', '1', ...this.options.context, account, id, kind]
   }
 
+  accessToken(record: Stored): string {
+    if (this.#held?.record === record) return decoder.decode(this.#held.access)
+    const access = this.open(record.access, record, 'access')
+    const text = decoder.decode(access)
+    this.#held?.access.fill(0)
+    this.#held = undefined
+    if (this.options.store.signal === 'sole') this.#held = { record, access }
+    else access.fill(0)
+    return text
+  }
+
   /** Something was written: whoever waits for that looks now. */
   wake(): void {
+    this.#held?.access.fill(0)
+    this.#held = undefined
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const run of waiting) run()
@@ -367,7 +382,7 @@ class Run {
           if (effect.kind === 'persist' && effect.condition.is === 'corrupt') return 'row'
           this.#openAll(record)
         } else if (effect.kind === 'serve' && effect.token === 'stored') {
-          this.#opened = { record, accessToken: this.#openText(record) }
+          this.#opened = { record, accessToken: this.#shared.accessToken(record) }
         }
       }
       return 'row'
@@ -419,17 +434,10 @@ class Run {
     if (effect.token === 'fresh') accessToken = decoder.decode(this.#fresh.access)
     else if (this.#opened !== undefined && this.#opened.record === record)
       accessToken = this.#opened.accessToken
-    else if (record !== undefined) accessToken = this.#openText(record)
+    else if (record !== undefined) accessToken = this.#shared.accessToken(record)
     if (accessToken === undefined) return { outcome: 'temporarily_unavailable' }
     const { at: expiresAt, generation, source, persistFailed } = effect
     return { outcome: 'ok', accessToken, expiresAt, generation, source, persistFailed }
-  }
-
-  #openText(record: Stored): string {
-    const bytes = this.#shared.open(record.access, record, 'access')
-    const text = decoder.decode(bytes)
-    bytes.fill(0)
-    return text
   }
 
   #done({ receipt: { revoked, deleted, reason } }: Extract<RefreshEffect, { kind: 'done' }>): Answer {
