@@ -272,11 +272,20 @@ export class Vault extends DurableObject<Env> {
     return this.#opened
   }
 
-  async #arm(at: number): Promise<void> {
-    this.#alarmAt ??= await this.ctx.storage.getAlarm()
+  /** Sets an alarm unless an earlier one is set. Nothing is awaited, so that it is written together with what follows. */
+  #arm(at: number): Promise<void> | void {
+    if (this.#alarmAt === undefined) return this.#readAlarm().then(() => this.#arm(at))
     if (this.#alarmAt !== null && this.#alarmAt <= at) return
     this.#alarmAt = at
-    await this.ctx.storage.setAlarm(at)
+    this.ctx.storage.setAlarm(at).catch(() => {
+      this.#alarmAt = undefined
+    })
+  }
+
+  async #readAlarm(): Promise<void> {
+    const at = await this.ctx.storage.getAlarm()
+    // Another caller may have set one meanwhile.
+    if (this.#alarmAt === undefined) this.#alarmAt = at
   }
 
   #counted(result: TokenResult): TokenResult {
