@@ -218,8 +218,12 @@ private:
   [[nodiscard]] bool is_good() const noexcept {
     return is_usable() && left().value >= wanted().value;
   }
+  /// With how much time left a token is still fresh.
+  [[nodiscard]] Millis enough() const noexcept {
+    return most(wanted(), near_expiry(row_, policy_));
+  }
   [[nodiscard]] bool is_fresh() const noexcept {
-    return is_good() && left().value >= near_expiry(row_, policy_).value;
+    return is_usable() && left().value >= enough().value;
   }
 
   // What is to be done --------------------------------------------------------------------------
@@ -250,6 +254,9 @@ private:
     effect.source = source;
     effect.generation = generation();
     effect.at = row_.access_expires_at;
+    if (flow().task == Task::fetch && row_.status == Status::live && is_fresh()) {
+      effect.stands_until = row_.access_expires_at.plus({-enough().value});
+    }
     flow().answered = true;
   }
   void serve(Source source) noexcept {

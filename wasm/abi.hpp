@@ -362,6 +362,7 @@ struct RefreshStepRequest {
 /// One of a reply's effects. A moment that never comes is -1.
 struct RefreshEffect {
   double at_ms;
+  double stands_until_ms;
   double version;
   double condition_version;
   double condition_epoch;
@@ -644,25 +645,16 @@ inline constexpr Field refresh_step_request[] = {
     LK_FIELD(RefreshStepRequest, revoked),
 };
 inline constexpr Field refresh_effect[] = {
-    LK_FIELD(RefreshEffect, at_ms),
-    LK_FIELD(RefreshEffect, version),
-    LK_FIELD(RefreshEffect, condition_version),
-    LK_FIELD(RefreshEffect, condition_epoch),
-    LK_FIELD(RefreshEffect, id),
-    LK_FIELD(RefreshEffect, condition_id),
-    LK_FIELD(RefreshEffect, kind),
-    LK_FIELD(RefreshEffect, outcome),
-    LK_FIELD(RefreshEffect, cause),
-    LK_FIELD(RefreshEffect, token),
-    LK_FIELD(RefreshEffect, source),
-    LK_FIELD(RefreshEffect, blobs),
-    LK_FIELD(RefreshEffect, news),
-    LK_FIELD(RefreshEffect, probe),
-    LK_FIELD(RefreshEffect, persist_failed),
-    LK_FIELD(RefreshEffect, keep_scopes),
-    LK_FIELD(RefreshEffect, corrupt),
-    LK_FIELD(RefreshEffect, revoked),
-    LK_FIELD(RefreshEffect, deleted),
+    LK_FIELD(RefreshEffect, at_ms),           LK_FIELD(RefreshEffect, stands_until_ms),
+    LK_FIELD(RefreshEffect, version),         LK_FIELD(RefreshEffect, condition_version),
+    LK_FIELD(RefreshEffect, condition_epoch), LK_FIELD(RefreshEffect, id),
+    LK_FIELD(RefreshEffect, condition_id),    LK_FIELD(RefreshEffect, kind),
+    LK_FIELD(RefreshEffect, outcome),         LK_FIELD(RefreshEffect, cause),
+    LK_FIELD(RefreshEffect, token),           LK_FIELD(RefreshEffect, source),
+    LK_FIELD(RefreshEffect, blobs),           LK_FIELD(RefreshEffect, news),
+    LK_FIELD(RefreshEffect, probe),           LK_FIELD(RefreshEffect, persist_failed),
+    LK_FIELD(RefreshEffect, keep_scopes),     LK_FIELD(RefreshEffect, corrupt),
+    LK_FIELD(RefreshEffect, revoked),         LK_FIELD(RefreshEffect, deleted),
     LK_FIELD(RefreshEffect, reason),
 };
 inline constexpr Field refresh_step_reply[] = {

@@ -105,6 +105,7 @@ double to_f64(std::uint64_t count) noexcept { return static_cast<double>(count);
 RefreshEffect to_layout(const refresh::Effect& effect) noexcept {
   RefreshEffect out{};
   out.at_ms = to_f64(effect.at);
+  out.stands_until_ms = to_f64(effect.stands_until);
   out.version = to_f64(effect.generation.version);
   out.condition_version = to_f64(effect.condition.generation.version);
   out.condition_epoch = to_f64(effect.condition.epoch);

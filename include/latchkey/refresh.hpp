@@ -485,6 +485,9 @@ struct Effect {
   bool persist_failed{false};  ///< not stored yet; if it never is, another gets its generation
   bool keep_scopes{true};  ///< with `pair` and `access`
   UnixMillis at{0};
+  /// With `serve`: until then, and as long as nobody writes the row, whoever fetches with the same
+  /// `min_validity` gets this answer. 0: not for a moment.
+  UnixMillis stands_until{0};
   Generation generation{};
   Condition condition{};
   Receipt receipt{};

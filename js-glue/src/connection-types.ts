@@ -53,7 +53,7 @@ export interface Store {
   /**
    * How callers of one `Connection` who wait for the same refresh hear of it. `none`: they look every so often, as they
    * must where a promise of one request may not be awaited in another; `process`: they are woken too; `sole`: they are
-   * woken, and nobody writes but this process.
+   * woken, and nobody writes but this `Connection`, so that an answer stands for as long as the core says.
    */
   readonly signal: 'none' | 'process' | 'sole'
   /** Sees every write acknowledged before it. */

@@ -9,6 +9,7 @@ import type {
   NoToken,
   Status,
   Stored,
+  Token,
   TokenResult,
   Written,
 } from './connection-types.ts'
@@ -84,6 +85,8 @@ export class Connection {
    * Rejects with `time_invalid`; everything else is an outcome.
    */
   fetch({ minValidityMs }: { readonly minValidityMs?: number } = {}): Promise<TokenResult> {
+    const standing = this.#shared.standing(minValidityMs)
+    if (standing !== undefined) return Promise.resolve(standing)
     const validity = minValidityMs === undefined ? undefined : { minValidityMs }
     return this.#run<TokenResult>({ task: 'fetch', ...validity })
   }
@@ -202,6 +205,9 @@ class Shared {
   readonly random: (length: number) => Uint8Array
   readonly after: (ms: number, run: () => void) => () => void
   readonly #waiting = new Set<() => void>()
+  /** Raised before every write: what was read earlier may not be there any more. */
+  #writes = 0
+  #standing: { readonly token: Token; readonly until: number; readonly minValidityMs: number } | undefined
   #pool = new Uint8Array(0)
   #used = 0
   /** The access token of the record that is stored, where nobody else writes; overwritten with the next one. */
@@ -219,6 +225,29 @@ class Shared {
     this.random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)))
     this.after = options.after ?? afterTimeout
     options.lk.refresh.admit(store.contract, this.policy, this.traits)
+  }
+
+  get writes(): number {
+    return this.#writes
+  }
+
+  /** Somebody is about to write. */
+  unsettle(): void {
+    this.#writes += 1
+    this.#standing = undefined
+  }
+
+  /** The core said until when an answer stands; `writes` is as it was when its record was read. */
+  settle(token: Token, until: number, minValidityMs: number, writes: number): void {
+    if (this.options.store.signal !== 'sole' || until === 0 || writes !== this.#writes) return
+    this.#standing = { token: Object.freeze({ ...token, source: 'stored' }), until, minValidityMs }
+  }
+
+  /** The answer that such a question still has, without asking. */
+  standing(minValidityMs = 0): Token | undefined {
+    const standing = this.#standing
+    const stands = standing?.minValidityMs === minValidityMs && this.now() <= standing.until
+    return stands ? standing.token : undefined
   }
 
   /** Eight random bytes, of which every flow needs some; asking for many at once is cheaper by far. */
@@ -306,6 +335,8 @@ class Run {
   #row: Uint8Array | null = null
   #fresh: Fresh = {}
   #opened: { readonly record: Stored; readonly accessToken: string } | undefined
+  /** How often anybody had written when the record was read. */
+  #writes = 0
   /** The account that a login has replaced. */
   #replaced = ''
 
@@ -436,8 +467,13 @@ class Run {
       accessToken = this.#opened.accessToken
     else if (record !== undefined) accessToken = this.#shared.accessToken(record)
     if (accessToken === undefined) return { outcome: 'temporarily_unavailable' }
-    const { at: expiresAt, generation, source, persistFailed } = effect
-    return { outcome: 'ok', accessToken, expiresAt, generation, source, persistFailed }
+    const { at: expiresAt, generation, source, persistFailed, standsUntil } = effect
+    const token: Token = { outcome: 'ok', accessToken, expiresAt, generation, source, persistFailed }
+    const begin = this.#begin
+    if (begin.task === 'fetch') {
+      this.#shared.settle(token, standsUntil, begin.minValidityMs ?? 0, this.#writes)
+    }
+    return token
   }
 
   #done({ receipt: { revoked, deleted, reason } }: Extract<RefreshEffect, { kind: 'done' }>): Answer {
@@ -469,8 +505,10 @@ class Run {
 
   /** Reads what is stored; what does not answer has said nothing. */
   #read(): MaybePromise<Seen> {
+    const writes = this.#shared.writes
     const take = (record: Stored | undefined): Seen => {
       this.#record = record
+      this.#writes = writes
       this.#row = record?.row ?? null
       return 'row'
     }
@@ -547,6 +585,8 @@ class Run {
           return { kind: 'store_unknown' }
       }
     }
+    this.#shared.unsettle()
+    this.#writes = this.#shared.writes
     try {
       written = this.#shared.options.store.write(this.#condition(effect), next)
     } catch {

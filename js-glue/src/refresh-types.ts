@@ -190,6 +190,11 @@ export type RefreshEffect =
       readonly generation: Generation
       /** Until when it is good; null: for ever. */
       readonly at: number | null
+      /**
+       * Until then, and as long as nobody writes the row, whoever fetches with the same `minValidityMs` gets this
+       * answer; 0: not for a moment.
+       */
+      readonly standsUntil: number
       readonly persistFailed: boolean
     }
   | { readonly kind: 'refuse'; readonly outcome: Outcome; readonly cause: Cause; readonly at: number }

@@ -352,6 +352,7 @@ function readEffect(module: Module, base: number): RefreshEffect {
         source: nameIn(enums.source, byte('source')),
         generation: generation(),
         at: at < 0 ? null : at,
+        standsUntil: number('stands_until_ms'),
         persistFailed: flag('persist_failed'),
       }
     case 'refuse':

@@ -287,6 +287,53 @@ describe('a connection', () => {
     assert.equal(w.provider.requests, 0)
   })
 
+  it('an answer that stands is given without a look, until its time or a write', async () => {
+    const w = world()
+    let reads = 0
+    const store = w.memory.store({ signal: 'sole' })
+    const connection = w.connect({
+      store: {
+        ...store,
+        read() {
+          reads += 1
+          return store.read()
+        },
+      },
+    })
+    const ask = async (options?: { minValidityMs: number }) => {
+      const before = reads
+      const got = token(await inTime(w, connection.fetch(options)))
+      return { version: got.generation.version, looked: reads > before, source: got.source }
+    }
+    await connected(w, connection)
+    assert.deepEqual(await ask(), { version: 1, looked: true, source: 'stored' })
+    assert.deepEqual(await ask(), { version: 1, looked: false, source: 'stored' })
+    // Another question is another answer.
+    assert.equal((await ask({ minValidityMs: 1 })).looked, true)
+    assert.equal((await ask({ minValidityMs: 1 })).looked, false)
+    await assert.rejects(connection.fetch({ minValidityMs: -1 }), { code: 'time_invalid' })
+    const { generation } = token(await connection.fetch())
+    assert.equal(token(await inTime(w, connection.rotate(generation))).source, 'refreshed')
+    assert.deepEqual(await ask(), { version: 2, looked: true, source: 'stored' })
+    assert.deepEqual(await ask(), { version: 2, looked: false, source: 'stored' })
+    w.clock.at += 3_400_000
+    assert.deepEqual((await ask()).looked, true)
+    await inTime(w, connection.disconnect())
+    assert.equal((await connection.fetch()).outcome, 'not_connected')
+  })
+
+  it('only where nobody else writes does an answer stand', async () => {
+    for (const signal of ['none', 'process'] as const) {
+      const w = world()
+      const [one, other] = [w.memory.store({ signal }), w.memory.store({ signal })]
+      const [mine, theirs] = [w.connect({ store: one }), w.connect({ store: other })]
+      await connected(w, mine)
+      const { generation } = token(await inTime(w, mine.fetch()))
+      token(await inTime(w, theirs.rotate(generation)))
+      assert.equal(token(await inTime(w, mine.fetch())).generation.version, 2)
+    }
+  })
+
   it('keeps the scopes until an answer names others', async () => {
     const w = world('none')
     const connection = w.connect()

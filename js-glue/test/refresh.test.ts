@@ -191,6 +191,9 @@ describe('step', () => {
     assert.deepEqual(done.row, made.row)
 
     const served = step(made.row, null, fetch, at(1000))
+    // The window is 300 s, up to 30 s less.
+    const standsUntil = served.effects[0]?.kind === 'serve' ? served.effects[0].standsUntil : 0
+    assert.ok(standsUntil >= now + 3_300_000 && standsUntil <= now + 3_330_000)
     assert.deepEqual(served.effects, [
       {
         kind: 'serve',
@@ -198,6 +201,7 @@ describe('step', () => {
         source: 'stored',
         generation,
         at: now + 3_600_000,
+        standsUntil,
         persistFailed: false,
       },
     ])

@@ -209,6 +209,50 @@ TEST_CASE(
   CHECK(due.question->kind == EffectKind::persist);
 }
 
+TEST_CASE("refresh: an answer stands for exactly as long as the same question has it") {
+  for (const Millis left : {seconds(-1), seconds(1), seconds(299), seconds(300), seconds(301),
+                            seconds(1'900), seconds(3'500), seconds(86'400)}) {
+    for (const Millis wanted : {Millis{0}, seconds(300), seconds(1'800), seconds(86'400)}) {
+      for (Row row : {live(left), in_doubt(left)}) {
+        const auto ask = [&](UnixMillis now) {
+          Driver driver{row, Rotation::strict_refused};
+          driver.now = now;
+          Event event;
+          event.min_validity = wanted;
+          driver.begin(Task::fetch, event);
+          return driver;
+        };
+        const auto is_same = [&](const Driver& driver) {
+          return driver.served(7, Source::stored) && !driver.question && driver.alarms.empty() &&
+                 driver.news.empty() && driver.answer->at == row.access_expires_at;
+        };
+        const Driver first = ask(start);
+        const UnixMillis until = first.answer ? first.answer->stands_until : UnixMillis{0};
+        CHECK((until.value != 0) == is_same(first));
+        if (until.value == 0) continue;
+        REQUIRE(until.value >= start.value);
+        CHECK(until.value < row.access_expires_at.value);
+        for (const std::int64_t back : {0LL, 1LL, 1'000LL, 3'600'000LL}) {
+          const Driver again = ask(until.plus({-back}));
+          CHECK(is_same(again));
+          CHECK(again.answer->stands_until == until);
+        }
+        CHECK_FALSE(is_same(ask(until.plus({1}))));
+      }
+    }
+  }
+  Row row = live(seconds(3'500));
+  row.access_expires_at = never;
+  Driver driver{row, Rotation::none};
+  driver.begin(Task::fetch);
+  CHECK(driver.answer->stands_until.value > start.plus(seconds(86'400'000)).value);
+  // Whoever names a generation is answered about that one.
+  Driver rotating{row, Rotation::none};
+  rotating.begin(Task::rotate, Event{.generation = {row.id, 3}});
+  CHECK(rotating.served(7, Source::stored));
+  CHECK(rotating.answer->stands_until.value == 0);
+}
+
 TEST_CASE("refresh: the window is at most half of a token's life and differs by connection") {
   Row row = live(seconds(100));
   row.obtained_at = start.plus(seconds(-20));

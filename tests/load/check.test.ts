@@ -163,6 +163,13 @@ const right: Readonly<Record<string, Script>> = {
     .pass(97)
     .killed()
     .say(dead()),
+  'a loss whose sender was dead when its request arrived': (() => {
+    const it = script().login('0').say(token('0'))
+    it.lines.push({ e: 'killed', at: it.lines.at(-1)!.at, when: 'random' })
+    it.refresh('0', '1')
+    it.lines.push({ e: 'up', at: it.lines.at(-1)!.at })
+    return it.pass(5_000).killed().say(dead())
+  })(),
   'a loss, probed, told': lossy().sent({ token: 'r0' }).passed().refused().delivered().book('r0').say(dead()),
   'a loss, told, and connected again': lossy().say(dead()).login('9').say(token('9')),
   'a loss that a person ended before it was told': lossy().say(disconnected, 'disconnect').say(absent),

@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { readOptions } from '../../scripts/options.ts'
-import type { Ask, Line, Run, Told } from './history.ts'
+import type { Ask, Killed, Line, Run, Told } from './history.ts'
 
 /** What can be wrong. */
 export const rules = {
@@ -121,7 +121,7 @@ export function check(lines: readonly Line[]): Findings {
     if (told === undefined) continue
     losses += 1
     const until = call.deliveredAt ?? Number.POSITIVE_INFINITY
-    const kill = kills.find(({ at }) => at >= call.sentAt)
+    const kill = endOf(call, lines)
     const wide = kill && call.deliveredAt !== undefined ? Math.max(0, kill.at - call.deliveredAt) : 0
     if (!isUnavoidable(call, kill?.at, windowMs)) {
       accuse(
@@ -295,6 +295,13 @@ function isExhausted(
   const [first, last] = [deaths[0], deaths.at(-1)]
   if (first === undefined || last === undefined) return false
   return rest.reuse === 'family' || last - first >= rest.leaseMs * leaseShare
+}
+
+/** The kill that ended the process which sent a request: a request may arrive when its sender is dead already. */
+function endOf({ sentAt }: Call, lines: readonly Line[]): Killed | undefined {
+  const isDown = lines.findLast((line) => line.at <= sentAt && (line.e === 'killed' || line.e === 'up'))
+  if (isDown?.e === 'killed') return isDown
+  return lines.find((line): line is Killed => line.e === 'killed' && line.at >= sentAt)
 }
 
 /** Nobody could have stored it: it did not arrive, or whoever read it died at once. */

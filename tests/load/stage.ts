@@ -69,7 +69,7 @@ export interface StageOptions {
 
 const client = { clientId: 'client-1', clientSecret: 'secret-1' }
 const tokenPaths: Readonly<Record<Kind, string>> = { github: '/login/oauth/access_token', oidc: '/token' }
-const assertionMs = 120_000
+const assertionMs = 20_000
 
 export async function startStage(options: StageOptions): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-load-'))
@@ -178,7 +178,7 @@ async function startOurs(
   }
 }
 
-/** A principal assertion lives five minutes; one is made once and used again for two. */
+/** One is made once and used again for a while, shorter than the least that it lives. */
 function assertions(lk: Latchkey, ring: KeyRing): (subject: string) => string {
   const made = new Map<string, { readonly text: string; readonly until: number }>()
   return (subject) => {
