@@ -628,7 +628,6 @@ export interface SqliteOptions {
 }
 export declare const schema: readonly string[]
 export declare const contract: Contract
-export declare function forget(sql: SqlStorageLike): void
 export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions): Store
 
 // dist/types.d.ts

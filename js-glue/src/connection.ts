@@ -210,8 +210,6 @@ class Shared {
   #standing: { readonly token: Token; readonly until: number; readonly minValidityMs: number } | undefined
   #pool = new Uint8Array(0)
   #used = 0
-  /** The access token of the record that is stored, where nobody else writes; overwritten with the next one. */
-  #held: { readonly record: Stored; readonly access: Uint8Array } | undefined
 
   constructor(options: ConnectionOptions) {
     const { store, traits, policy } = options
@@ -275,21 +273,8 @@ class Shared {
     return ['connection', '1', ...this.options.context, account, id, kind]
   }
 
-  accessToken(record: Stored): string {
-    if (this.#held?.record === record) return decoder.decode(this.#held.access)
-    const access = this.open(record.access, record, 'access')
-    const text = decoder.decode(access)
-    this.#held?.access.fill(0)
-    this.#held = undefined
-    if (this.options.store.signal === 'sole') this.#held = { record, access }
-    else access.fill(0)
-    return text
-  }
-
   /** Something was written: whoever waits for that looks now. */
   wake(): void {
-    this.#held?.access.fill(0)
-    this.#held = undefined
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const run of waiting) run()
@@ -413,7 +398,7 @@ class Run {
           if (effect.kind === 'persist' && effect.condition.is === 'corrupt') return 'row'
           this.#openAll(record)
         } else if (effect.kind === 'serve' && effect.token === 'stored') {
-          this.#opened = { record, accessToken: this.#shared.accessToken(record) }
+          this.#opened = { record, accessToken: this.#openText(record) }
         }
       }
       return 'row'
@@ -465,7 +450,7 @@ class Run {
     if (effect.token === 'fresh') accessToken = decoder.decode(this.#fresh.access)
     else if (this.#opened !== undefined && this.#opened.record === record)
       accessToken = this.#opened.accessToken
-    else if (record !== undefined) accessToken = this.#shared.accessToken(record)
+    else if (record !== undefined) accessToken = this.#openText(record)
     if (accessToken === undefined) return { outcome: 'temporarily_unavailable' }
     const { at: expiresAt, generation, source, persistFailed, standsUntil } = effect
     const token: Token = { outcome: 'ok', accessToken, expiresAt, generation, source, persistFailed }
@@ -474,6 +459,13 @@ class Run {
       this.#shared.settle(token, standsUntil, begin.minValidityMs ?? 0, this.#writes)
     }
     return token
+  }
+
+  #openText(record: Stored): string {
+    const bytes = this.#shared.open(record.access, record, 'access')
+    const text = decoder.decode(bytes)
+    bytes.fill(0)
+    return text
   }
 
   #done({ receipt: { revoked, deleted, reason } }: Extract<RefreshEffect, { kind: 'done' }>): Answer {

@@ -1,5 +1,4 @@
 import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
-import { forget } from 'latchkey/stores/sqlite'
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest'
 import { vaultName } from '../../wrangler/src/names.ts'
 import { ask, bearer, bindings, Browser, errorOf, form, json, ownOrigin } from './harness.ts'
@@ -77,7 +76,6 @@ test('what is stored is sealed, and opens only where it was put', async () => {
   const [row] = rows
   await runInDurableObject(vault('alex'), (_, { storage }) => {
     storage.sql.exec('UPDATE latchkey_connection SET access = refresh')
-    forget(storage.sql)
   })
   const error = vi.spyOn(console, 'error').mockImplementation(() => undefined)
   const response = await token('alex')
@@ -180,7 +178,6 @@ test('a claim whose connection is gone is taken over', async () => {
   await connected('first')
   await runInDurableObject(vault('first'), (_, { storage }) => {
     storage.sql.exec('DELETE FROM latchkey_connection')
-    forget(storage.sql)
   })
   await connected('second')
 })

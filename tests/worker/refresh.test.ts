@@ -1,5 +1,4 @@
 import { evictDurableObject, reset, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
-import { forget } from 'latchkey/stores/sqlite'
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest'
 import { vaultName } from '../../wrangler/src/names.ts'
 import { ask, assertion, bearer, bindings, Browser, errorOf, json } from './harness.ts'
@@ -43,11 +42,7 @@ const at = (now: number): void => {
   vi.useFakeTimers({ toFake: ['Date'], now })
 }
 const query = (sql: string): Promise<unknown> =>
-  runInDurableObject(vault(), (_, { storage }) => {
-    const rows = storage.sql.exec(sql).toArray()
-    forget(storage.sql)
-    return rows
-  })
+  runInDurableObject(vault(), (_, { storage }) => storage.sql.exec(sql).toArray())
 const accountId = async (): Promise<string> =>
   ((await query('SELECT account FROM latchkey_connection')) as [{ account: string }])[0].account
 const metric = async (outcome: string, provider = 'good'): Promise<number> => {
@@ -184,7 +179,6 @@ async function endGrant(): Promise<void> {
         ...Object.values(row),
       )
     }
-    forget(storage.sql)
   })
 }
 

@@ -4,7 +4,7 @@ import { env } from 'cloudflare:workers'
 import { loadSync } from 'latchkey'
 import type { Store } from 'latchkey/connection'
 import { d1Store, schema as d1Schema } from 'latchkey/stores/d1'
-import { forget, schema, sqliteStore } from 'latchkey/stores/sqlite'
+import { schema, sqliteStore } from 'latchkey/stores/sqlite'
 import { beforeAll, describe, test } from 'vitest'
 import { cases, type Bench, type Opened } from '../conformance.ts'
 import { driverCases } from '../driver.ts'
@@ -95,7 +95,6 @@ describe('a Durable Object, from inside', () => {
               },
               async spoil(column) {
                 sql.exec(spoilStatement(column), JSON.stringify(key))
-                forget(sql)
               },
             }
           },

@@ -1,7 +1,7 @@
 /** A Durable Object that holds records, for a store that is looked at from outside and ended at any moment. */
 import { DurableObject } from 'cloudflare:workers'
 import type { Condition, Stored, Written } from 'latchkey/connection'
-import { forget, schema, sqliteStore } from 'latchkey/stores/sqlite'
+import { schema, sqliteStore } from 'latchkey/stores/sqlite'
 
 export class Box extends DurableObject {
   #refuses = false
@@ -33,7 +33,6 @@ export class Box extends DurableObject {
 
   exec(statement: string, ...values: string[]): void {
     this.ctx.storage.sql.exec(statement, ...values)
-    forget(this.ctx.storage.sql)
   }
 }
 
