@@ -462,6 +462,7 @@ export type RefreshEffect =
       readonly source: TokenSource
       readonly generation: Generation
       readonly at: number | null
+      readonly standsUntil: number
       readonly persistFailed: boolean
     }
   | {

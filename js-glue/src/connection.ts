@@ -322,6 +322,8 @@ class Run {
   #opened: { readonly record: Stored; readonly accessToken: string } | undefined
   /** How often anybody had written when the record was read. */
   #writes = 0
+  /** It has asked for more than to wait. */
+  #acted = false
   /** The account that a login has replaced. */
   #replaced = ''
 
@@ -355,7 +357,9 @@ class Run {
         }
         if (question === undefined) break
         const answer = this.#ask(question, row)
-        event = isPending(answer) ? await answer : answer
+        const next = isPending(answer) ? await answer : answer
+        if (next === undefined) break
+        event = next
       }
       // An alarm gets no answer on the way; everybody else has had one.
       this.#answer(this.#begin.task === 'alarm' ? undefined : { outcome: 'temporarily_unavailable' })
@@ -482,7 +486,8 @@ class Run {
 
   // Questions ------------------------------------------------------------------------------------
 
-  #ask(question: Question, row: Uint8Array | null): MaybePromise<RefreshEvent> {
+  #ask(question: Question, row: Uint8Array | null): MaybePromise<RefreshEvent | undefined> {
+    if (question.kind !== 'wait') this.#acted = true
     switch (question.kind) {
       case 'persist':
         return this.#persist(question, row)
@@ -543,9 +548,15 @@ class Run {
     return isPending(event) ? event.then(judge) : judge(event)
   }
 
-  async #wait(at: number): Promise<RefreshEvent> {
+  /** Who has only waited so far has the answer that stands by now: it is what a look at the store would lead to. */
+  async #wait(at: number): Promise<RefreshEvent | undefined> {
     await this.#shared.sleep(at - this.#shared.now())
-    return await this.#answerWithRow('row_read')
+    const begin = this.#begin
+    const standing =
+      begin.task === 'fetch' && !this.#acted ? this.#shared.standing(begin.minValidityMs) : undefined
+    if (standing === undefined) return await this.#answerWithRow('row_read')
+    this.#answer({ ...standing, source: 'joined' })
+    return undefined
   }
 
   #persist(

@@ -77,6 +77,7 @@ test('what is stored is sealed, and opens only where it was put', async () => {
   await runInDurableObject(vault('alex'), (_, { storage }) => {
     storage.sql.exec('UPDATE latchkey_connection SET access = refresh')
   })
+  await evictDurableObject(vault('alex'))
   const error = vi.spyOn(console, 'error').mockImplementation(() => undefined)
   const response = await token('alex')
   expect([response.status, await errorOf(response)]).toEqual([500, 'corrupt'])

@@ -147,6 +147,7 @@ test('T46 five ends are five answers, each with its status', async () => {
   await connected()
   const { expiresAt } = await grant()
   await query('UPDATE latchkey_connection SET row = zeroblob(172)')
+  await evictDurableObject(vault())
   expect(await answer()).toEqual([500, 'corrupt'])
   expect(await query('SELECT length(row) AS n FROM latchkey_connection')).toEqual([{ n: 172 }])
 
@@ -180,6 +181,7 @@ async function endGrant(): Promise<void> {
       )
     }
   })
+  await evictDurableObject(vault())
 }
 
 test('a provider that is down costs nobody the connection', async () => {
