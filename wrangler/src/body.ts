@@ -30,6 +30,15 @@ export async function readBytes(
   return bytes
 }
 
+/** A request's body. One that says how long it is, and is not too long, comes as a whole: that costs a fifth. */
+async function readBody(request: Request): Promise<Uint8Array> {
+  const said = request.headers.get('content-length')
+  if (said === null || !(Number(said) <= bodyLimit)) return await readBytes(request.body)
+  const bytes = new Uint8Array(await request.arrayBuffer())
+  if (bytes.length > bodyLimit) throw new Refusal('too_large')
+  return bytes
+}
+
 /** UTF-8 without replacement: what is not well-formed is refused. */
 function decode(bytes: Uint8Array): string {
   try {
@@ -44,12 +53,12 @@ const mediaType = (request: Request): string =>
 
 export async function readForm(request: Request): Promise<URLSearchParams> {
   if (mediaType(request) !== 'application/x-www-form-urlencoded') throw new Refusal('media_type_refused')
-  return new URLSearchParams(decode(await readBytes(request.body)))
+  return new URLSearchParams(decode(await readBody(request)))
 }
 
 /** A JSON object; an empty body is an empty object. */
 export async function readJson(request: Request): Promise<Readonly<Record<string, unknown>>> {
-  const text = decode(await readBytes(request.body))
+  const text = decode(await readBody(request))
   if (text === '') return {}
   if (mediaType(request) !== 'application/json') throw new Refusal('media_type_refused')
   let value: unknown

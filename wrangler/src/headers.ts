@@ -2,21 +2,22 @@ import type { App } from './app.ts'
 
 const closed = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** Gives an answer the headers that none may lack; a page's own policy stays. */
+const common = Object.entries({
+  'cache-control': 'no-store',
+  'content-security-policy': closed,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+})
+
+/** Gives an answer of ours the headers that none may lack; a page's own policy stays. */
 export function secured(response: Response, baseUrl?: string): Response {
-  const headers = new Headers(response.headers)
-  const defaults: Record<string, string> = {
-    'cache-control': 'no-store',
-    'content-security-policy': closed,
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
-    'referrer-policy': 'no-referrer',
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-  }
-  if (baseUrl?.startsWith('https:')) defaults['strict-transport-security'] = 'max-age=31536000'
-  for (const [name, value] of Object.entries(defaults)) if (!headers.has(name)) headers.set(name, value)
-  return new Response(response.body, { status: response.status, statusText: response.statusText, headers })
+  const { headers } = response
+  for (const [name, value] of common) if (!headers.has(name)) headers.set(name, value)
+  if (baseUrl?.startsWith('https:')) headers.set('strict-transport-security', 'max-age=31536000')
+  return response
 }
 
 /**

@@ -43,8 +43,7 @@ export async function problemPage(env: Env, code: Code, status: number): Promise
 }
 
 /** Scripts, styles, the icon and the verifier; the pages themselves are only served filled. */
-export async function asset(env: Env, request: Request): Promise<Response | undefined> {
-  const url = new URL(request.url)
+export async function asset(env: Env, request: Request, url: URL): Promise<Response | undefined> {
   if (!/^\/(?:wasm\/)?[a-z-]+\.(?:js|css|svg|wasm)$/.test(url.pathname)) return undefined
   const response = await env.ASSETS.fetch(
     new Request(new URL(url.pathname, url), { method: request.method, headers: validators(request) }),

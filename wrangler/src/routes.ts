@@ -92,8 +92,7 @@ const routes: readonly (readonly [RegExp, Methods])[] = [
   [/^\/dev\/sign-out$/, { POST: ({ app, request }) => signOut(app, request) }],
 ]
 
-export async function route(app: App, request: Request): Promise<Response> {
-  const url = new URL(request.url)
+export async function route(app: App, request: Request, url: URL): Promise<Response> {
   for (const [path, methods] of routes) {
     const match = path.exec(url.pathname)
     if (!match) continue

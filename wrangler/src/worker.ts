@@ -31,9 +31,10 @@ export { Vault } from './vault.ts'
 
 export default {
   async fetch(request, env): Promise<Response> {
-    const file = await asset(env, request)
+    const url = new URL(request.url)
+    const file = await asset(env, request, url)
     if (file) return secured(file)
-    return await respond(env, request, (app) => route(app, request))
+    return await respond(env, request, (app) => route(app, request, url))
   },
 } satisfies ExportedHandler<Env>
 
