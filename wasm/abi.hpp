@@ -7,6 +7,9 @@
 #include "latchkey/error.hpp"
 #include "latchkey/keys.hpp"
 #include "latchkey/refresh.hpp"
+#include "latchkey/repo.hpp"
+#include "latchkey/scope.hpp"
+#include "latchkey/upstream.hpp"
 
 #include <array>
 #include <cstddef>
@@ -732,7 +735,7 @@ template <auto Value> constexpr std::string_view name_of() noexcept {
 }
 
 /// The names of an enumeration whose values cross: each at its number.
-inline constexpr std::size_t max_enumerators = 16;
+inline constexpr std::size_t max_enumerators = 64;
 struct Enumeration {
   std::string_view name;
   std::array<std::string_view, max_enumerators> values;
@@ -757,6 +760,15 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<refresh::Outcome>("outcome"),   enumeration<refresh::Which>("which"),
     enumeration<refresh::Source>("source"),     enumeration<refresh::Blobs>("blobs"),
     enumeration<refresh::News>("news"),         enumeration<refresh::Standing>("standing"),
+    enumeration<scope::Scope>("scope"),         enumeration<scope::Rule>("rule"),
+    enumeration<scope::Membership>("membership"), enumeration<scope::Action>("action"),
+    enumeration<scope::Held>("held"),           enumeration<scope::Outcome>("readOutcome"),
+    enumeration<scope::Verb>("verb"),           enumeration<scope::Check>("check"),
+    enumeration<scope::Sweep>("sweep"),         enumeration<scope::Chosen>("chosen"),
+    enumeration<scope::UserToken>("userToken"), enumeration<scope::Source>("tokenSource"),
+    enumeration<scope::Pin>("pin"),             enumeration<scope::Access>("access"),
+    enumeration<scope::Family>("scopeFamily"),  enumeration<repo::Provider>("repoProvider"),
+    enumeration<upstream::Right>("right"),
 };
 
 /// One list for both directions, so that no length of time is read as another.
