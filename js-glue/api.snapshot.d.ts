@@ -792,7 +792,7 @@ export interface Scopes {
   missing(family: Names<'scopeFamily'>, granted: readonly string[], required: readonly string[]): string[]
   explain(path: RulePath): string[]
   checkUpstream(
-    repo: Repo,
+    repo: RepoPlace,
     request: {
       method: string
       url: string
@@ -805,9 +805,11 @@ export interface RepoHost {
   readonly base?: string
   readonly plain?: boolean
 }
-export interface Repo extends RepoHost {
+export interface RepoPlace extends RepoHost {
   readonly owner: string
   readonly name: string
+}
+export interface Repo extends RepoPlace {
   readonly cloneUrl: string
 }
 export type UpstreamRight = Names<'right'>
@@ -858,14 +860,14 @@ export interface Capabilities {
 }
 export interface Upstreams {
   check(
-    repo: Repo,
+    repo: RepoPlace,
     request: {
       method: string
       url: string
     },
   ): UpstreamRight
   redirect(
-    repo: Repo,
+    repo: RepoPlace,
     request: {
       method: string
       from: string

@@ -201,7 +201,7 @@ export interface Scopes {
   /** Each step as a sentence for a person. It names nobody. */
   explain(path: RulePath): string[]
   /** As `upstream.check`. */
-  checkUpstream(repo: Repo, request: { method: string; url: string }): UpstreamRight
+  checkUpstream(repo: RepoPlace, request: { method: string; url: string }): UpstreamRight
 }
 
 export interface RepoHost {
@@ -214,9 +214,13 @@ export interface RepoHost {
   readonly plain?: boolean
 }
 
-export interface Repo extends RepoHost {
+/** Which repository; what `repo.parse` returns is one. */
+export interface RepoPlace extends RepoHost {
   readonly owner: string
   readonly name: string
+}
+
+export interface Repo extends RepoPlace {
   readonly cloneUrl: string
 }
 
@@ -260,9 +264,9 @@ export interface Capabilities {
 
 export interface Upstreams {
   /** What a request that carries the credential of `repo` does; throws `upstream_url_invalid`, `upstream_host_not_allowed`, `upstream_request_invalid`, `repository_mismatch`. */
-  check(repo: Repo, request: { method: string; url: string }): UpstreamRight
+  check(repo: RepoPlace, request: { method: string; url: string }): UpstreamRight
   /** As `check`, for a redirect that is followed with the credential; `hop`: this one included. */
-  redirect(repo: Repo, request: { method: string; from: string; to: string; hop: number }): UpstreamRight
+  redirect(repo: RepoPlace, request: { method: string; from: string; to: string; hop: number }): UpstreamRight
   /** What a batch of large files takes; anything but a plain download takes `push`. */
   lfsRight(body: Uint8Array): 'fetch' | 'push'
 }

@@ -11,6 +11,7 @@ import type {
   ReadFacts,
   Repo,
   RepoHost,
+  RepoPlace,
   Rule,
   RulePath,
   ScopeFacts,
@@ -35,7 +36,7 @@ const nameOf = <E extends Enum>(names: E, number: number | undefined): Name<E> =
   enums[names][number!] as Name<E>
 
 const flag = (value: unknown): number => (value === true ? 1 : 0)
-const said = (value: string | undefined): string => value ?? ''
+const said = (value: string | undefined): string => (value === undefined ? '' : value)
 const numbers = (list: readonly number[]): string => String.fromCharCode(...list)
 /** A whole number in digits; the core refuses anything else. */
 const digits = (value: unknown): string =>
@@ -44,6 +45,13 @@ const digits = (value: unknown): string =>
 function list<T>(value: readonly T[]): readonly T[] {
   if (!Array.isArray(value)) throw new TypeError('latchkey: expected an array')
   return value
+}
+
+function words(scopes: readonly string[]): string {
+  if (!list(scopes).every((scope) => typeof scope === 'string')) {
+    throw new TypeError('latchkey: expected a string')
+  }
+  return scopes.join(' ')
 }
 
 interface Answer {
@@ -244,7 +252,7 @@ export function scopes(m: Module): Omit<Scopes, 'checkUpstream'> {
       return { access: nameOf('access', got[0]), mayCache: got[1] === 1 }
     },
     missing(family, granted, required) {
-      const texts = [list(granted).join(' '), list(required).join(' ')]
+      const texts = [words(granted), words(required)]
       const [text] = ask(m, 'lk_scope_covers', [numberOf('scopeFamily', family)], texts).texts
       return text === '' ? [] : text!.split(' ')
     },
@@ -281,8 +289,11 @@ export function parseRepo(m: Module, text: string, hosts: readonly RepoHost[] | 
   }
 }
 
-const repoNumbers = ({ provider, plain }: Repo): number[] => [numberOf('repoProvider', provider), flag(plain)]
-const repoTexts = ({ host, base, owner, name }: Repo): string[] => [host, said(base), owner, name]
+const repoNumbers = ({ provider, plain }: RepoPlace): number[] => [
+  numberOf('repoProvider', provider),
+  flag(plain),
+]
+const repoTexts = ({ host, base, owner, name }: RepoPlace): string[] => [host, said(base), owner, name]
 
 export function upstreams(m: Module): Upstreams {
   return {

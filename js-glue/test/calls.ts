@@ -71,7 +71,6 @@ const repo = () => ({
   host: 'github.com',
   owner: 'octo',
   name: 'hello',
-  cloneUrl: 'https://github.com/octo/hello.git',
 })
 const capabilityClaims = () =>
   ({
@@ -216,36 +215,31 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       args: () => [
         { subject: 'alex', org: 'acme', role: 'admin', parts: [{ required: true, present: true }] },
       ],
-      free: ['0.subject', '0.org', '0.role'],
     },
     {
       name: 'scope.deletePlan',
       run: lk.scope.deletePlan,
       args: () => [{ subject: 'alex', org: 'acme', role: 'admin', requested: 'org' }],
-      free: ['0.subject', '0.org'],
     },
     {
       name: 'scope.readPlan',
       run: lk.scope.readPlan,
       args: () => [{ subject: 'alex', org: 'acme', membership: 'known', policy: { order: ['user', 'org'] } }],
-      free: ['0.subject', '0.org'],
     },
     {
       name: 'scope.resolve',
       run: lk.scope.resolve,
       args: () => [
         { subject: 'alex', org: 'acme' },
-        [{ scope: 'user', id: 'alex', held: 'whole', rejectedAt: now }],
+        [{ scope: 'user', id: 'alex', held: 'whole', rejectedAt: now - 900_000 }],
         { now },
       ],
-      free: ['0.subject', '0.org'],
       isNo: (choice) => (choice as { outcome: string }).outcome !== 'found',
     },
     {
       name: 'scope.gap',
       run: lk.scope.gap,
       args: () => [{ subject: 'alex', org: 'acme' }, [{ scope: 'org', id: 'acme', held: 'whole' }]],
-      free: ['0.subject', '0.org'],
     },
     {
       name: 'scope.mayMutate',
@@ -261,14 +255,12 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
           registered: true,
         },
       ],
-      free: ['0.subject', '0.org', '0.role', '0.value'],
       isNo: (verdict) => !(verdict as { ok: boolean }).ok,
     },
     {
       name: 'scope.visible',
       run: lk.scope.visible,
       args: () => [{ org: 'acme', isPublic: true, isMember: false }, 'acme'],
-      free: ['0.org', '1'],
     },
     {
       name: 'scope.sweep',
@@ -277,7 +269,6 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
         { subject: 'alex', org: 'acme' },
         { owner: { scope: 'org', id: 'acme' }, org: 'acme', author: 'alex' },
       ],
-      free: ['0.subject', '0.org'],
     },
     {
       name: 'scope.complete',
@@ -293,7 +284,6 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
           running: true,
         },
       ],
-      free: ['0.tokenDevice', '0.bodyDevice', '0.pin'],
       isNo: (done) => (done as { status: number }).status !== 200,
     },
     {
@@ -303,7 +293,6 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
         { subject: 'alex', org: 'acme', account: 'octo' },
         [{ id: '1', owner: { scope: 'org', id: 'acme' }, account: 'octo' }],
       ],
-      free: ['0.subject', '0.org', '0.account'],
       isNo: (choice) => (choice as { outcome: string }).outcome !== 'one',
     },
     {
@@ -320,13 +309,11 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
         { source: 'installation', reason: 'refresh_failed' },
         'installation-1',
       ],
-      free: ['2'],
     },
     {
       name: 'scope.access',
       run: lk.scope.access,
       args: () => [{ hasToken: true, status: 403, remaining: '0', retryAfter: '60' }],
-      free: ['0.remaining', '0.retryAfter'],
     },
     {
       name: 'scope.missing',
