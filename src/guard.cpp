@@ -89,7 +89,8 @@ bool is_name(std::string_view text) noexcept {
 void put_key(Writer& out, std::span<const std::string_view> parts) noexcept {
   // A chain, so that parts of any length need no room: each link is of one size, then the part.
   crypto::Sha256 link = crypto::sha256(bytes_of("latchkey/key/1"));
-  for (const std::string_view part : parts) link = crypto::sha256(link, crypto::sha256(bytes_of(part)));
+  for (const std::string_view part : parts)
+    link = crypto::sha256(link, crypto::sha256(bytes_of(part)));
   constexpr std::string_view digits = "0123456789abcdef";
   for (std::size_t i = 0; i < 16; ++i) {
     out.put(static_cast<std::uint8_t>(digits[link[i] >> 4]));

@@ -350,8 +350,7 @@ Rule look(const Candidate* candidate, UnixMillis now) noexcept {
 
 }  // namespace
 
-Result<Places> read_plan(const Facts& facts, Membership membership,
-                         const Policy& policy) noexcept {
+Result<Places> read_plan(const Facts& facts, Membership membership, const Policy& policy) noexcept {
   if (!are_reader_ids(facts) || !is_order(policy)) return Errc::claim_invalid;
   return find_way(facts, membership, policy).places;
 }
@@ -431,8 +430,8 @@ Verdict refuse(Verdict verdict, std::uint16_t status, Rule rule, Scope scope = {
 
 Result<Verdict> may_mutate(const Mutation& m) noexcept {
   const Facts& facts = m.facts;
-  const bool scope_known = m.requested == Scope::user || m.requested == Scope::org ||
-                           m.requested == Scope::workspace;
+  const bool scope_known =
+      m.requested == Scope::user || m.requested == Scope::org || m.requested == Scope::workspace;
   if (!are_reader_ids(facts) || !scope_known) return Errc::claim_invalid;
   Verdict out;
   if (!m.registered) return refuse(out, 404, Rule::not_registered);

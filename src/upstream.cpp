@@ -43,12 +43,9 @@ struct ApiRequest {
   Right right;
 };
 constexpr ApiRequest api_requests[] = {
-    {"GET HEAD", "pulls/#", Right::read},
-    {"GET HEAD", "pulls/#/comments", Right::read},
-    {"GET HEAD", "pulls/#/reviews", Right::read},
-    {"GET HEAD", "issues/#/comments", Right::read},
-    {"POST", "issues/#/comments", Right::write},
-    {"POST", "pulls/#/reviews", Right::write},
+    {"GET HEAD", "pulls/#", Right::read},         {"GET HEAD", "pulls/#/comments", Right::read},
+    {"GET HEAD", "pulls/#/reviews", Right::read}, {"GET HEAD", "issues/#/comments", Right::read},
+    {"POST", "issues/#/comments", Right::write},  {"POST", "pulls/#/reviews", Right::write},
     {"PATCH", "issues/comments/#", Right::write},
 };
 

@@ -219,8 +219,8 @@ void say_claims(const capability::Claims& claims, Answer& answer, MutBytes space
   answer.name(claims.purpose);
   answer.name(claims.owner);
   answer.number(claims.can);
-  for (const auto text : {claims.subject, claims.owner_id, claims.provider, claims.repo,
-                          claims.container, all}) {
+  for (const auto text :
+       {claims.subject, claims.owner_id, claims.provider, claims.repo, claims.container, all}) {
     answer.text(text);
   }
   answer.number(first);
@@ -388,8 +388,7 @@ LK_DECISION(lk_scope_choose_installation) {
     one.account = q.text();
   }
   if (!q.good()) return Errc::claim_invalid;
-  const auto choice =
-      scope::choose_installation(facts, membership, account, expected, {all, size});
+  const auto choice = scope::choose_installation(facts, membership, account, expected, {all, size});
   if (!choice) return choice.error();
   answer.name(choice->outcome);
   answer.number(choice->index);

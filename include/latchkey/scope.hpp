@@ -1,8 +1,8 @@
 /// Whose credential: where one is written, read and ended, by which rule, and who may see it.
 ///
 /// Every decision takes who is calling as an argument of its own, never out of a row, and returns
-/// the path of rules that led to it. A row is only ever chosen for the place it was asked for by, so
-/// that a row of somebody else is nothing.
+/// the path of rules that led to it. A row is only ever chosen for the place it was asked for by,
+/// so that a row of somebody else is nothing.
 #pragma once
 
 #include "latchkey/types.hpp"
@@ -426,8 +426,14 @@ struct Installation {
   bool suspended{false};  ///< or blocked
 };
 
-enum class Chosen : std::uint8_t { one = 1, none = 2, ambiguous = 3, mismatch = 4, suspended = 5,
-                                   lookup_failed = 6 };
+enum class Chosen : std::uint8_t {
+  one = 1,
+  none = 2,
+  ambiguous = 3,
+  mismatch = 4,
+  suspended = 5,
+  lookup_failed = 6
+};
 
 struct InstallationChoice {
   Chosen outcome{Chosen::none};
@@ -536,8 +542,13 @@ struct AccessVerdict {
 [[nodiscard]] AccessVerdict access(const AccessFacts& facts) noexcept;
 
 /// The providers whose scopes say more than their own name.
-enum class Family : std::uint8_t { plain = 0, github = 1, github_app = 2, gitlab = 3,
-                                   bitbucket = 4 };
+enum class Family : std::uint8_t {
+  plain = 0,
+  github = 1,
+  github_app = 2,
+  gitlab = 3,
+  bitbucket = 4
+};
 
 /// True when what was granted covers what is required: every required scope is granted, or is part
 /// of one that is, by the provider's own table. Both are lists with blanks or commas between.

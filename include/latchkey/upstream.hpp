@@ -38,8 +38,8 @@ enum class Right : std::uint8_t {
 ///   | GET `/info/refs?service=git-receive-pack`, POST `/git-receive-pack` | `push`  |
 ///   | POST `/info/lfs/objects/batch`                                 | `lfs`   |
 ///   | POST `/info/lfs/locks/verify`                                  | `push`  |
-///   | GET, HEAD `/pulls/N`, `/pulls/N/comments`, `/pulls/N/reviews`, `/issues/N/comments` | `read` |
-///   | POST `/issues/N/comments`, `/pulls/N/reviews`; PATCH `/issues/comments/N` | `write` |
+///   | GET, HEAD `/pulls/N`, `/pulls/N/comments`, `/pulls/N/reviews`, `/issues/N/comments` | `read`
+///   | | POST `/issues/N/comments`, `/pulls/N/reviews`; PATCH `/issues/comments/N` | `write` |
 ///
 /// The last two are for `api.github.com/repos/owner/name`; a GET there may have `page` and
 /// `per_page`, each once. Methods are compared exactly, paths as the provider compares names.

@@ -233,9 +233,9 @@ TEST_CASE("T72 outbound: https, or loopback in development, and one origin throu
 TEST_CASE("T38 names: what may stand in a path or a storage key") {
   const std::string longest(100, 'a');
   const std::string over(101, 'a');
-  for (const std::string_view good : {std::string_view{"1700000000.123456"}, std::string_view{"a"},
-                                      std::string_view{"A_b-c.d"}, std::string_view{".a"},
-                                      std::string_view{longest}}) {
+  for (const std::string_view good :
+       {std::string_view{"1700000000.123456"}, std::string_view{"a"}, std::string_view{"A_b-c.d"},
+        std::string_view{".a"}, std::string_view{longest}}) {
     CAPTURE(good);
     CHECK(latchkey::guard::is_name(good));
   }

@@ -61,7 +61,8 @@ TEST_CASE("T25 repo: every form of one repository has one canonical form") {
         "https://git.example/gitlab/group/sub/app.git");
   CHECK(read("https://git.example/gitlab/old/group/app", own) ==
         "https://git.example/gitlab/old/group/app.git");
-  CHECK(read("https://code.example:8443/Team/App", own) == "https://code.example:8443/Team/App.git");
+  CHECK(read("https://code.example:8443/Team/App", own) ==
+        "https://code.example:8443/Team/App.git");
   CHECK(read("git@code.example:Team/App", own) == "https://code.example:8443/Team/App.git");
   CHECK(read("http://127.0.0.1:9000/a/b", own) == "http://127.0.0.1:9000/a/b.git");
   CHECK(read("https://github.com/octo/.github") == "https://github.com/octo/.github.git");
@@ -75,21 +76,60 @@ TEST_CASE("T25 threat T28 repo: look-alikes, user info, dot names and three part
     CAPTURE(text);
     CHECK(read(text) == "repo_host_not_allowed");
   }
-  for (const std::string_view text :
-       {"", " ", "o", "o/", "/r", "o/r/x", "evilgithub.com/o/r", "x.com/github.com/o/r",
-        "github.com/o/r", "u:p@github.com/o/r", "https://u:p@github.com/o/r",
-        "https://git@github.com/o/r", "o/..", "../r", "./r", "o/.", "o/-", "-/r",
-        "https://github.com/o/..", "https://github.com/../r", "https://github.com/o",
-        "https://github.com/", "https://github.com", "https://github.com//o/r",
-        "https://github.com/o//r", "https:///o/r", "https://", "https://github.com./o/r",
-        "https://.github.com/o/r", "https://github..com/o/r", "https://g\xc3\xaethub.com/o/r",
-        "https://github.com/o/r\xc3\xa9", "https://github.com/o%2fr", "https://github.com/o/%2e%2e",
-        "https://github.com\\@evil.example/o/r", "https://github.com/o\\r", "o/r.git.git",
-        "https://github.com/o/.git", "https://github.com/o.git/r", "ssh://github.com/o/r",
-        "ssh://root@github.com/o/r", "root@github.com:o/r", "git@:o/r", "git@github.com:o",
-        "ssh://git@/o/r", "git+https://github.com/o/r", "file:///o/r", "javascript:a/b",
-        "HTTPS://github.com/o/r", "o/r s", "o/r?x", "o/r#x", "https://github.com/o/r:x",
-        "https://github.com:/o/r"}) {
+  for (const std::string_view text : {"",
+                                      " ",
+                                      "o",
+                                      "o/",
+                                      "/r",
+                                      "o/r/x",
+                                      "evilgithub.com/o/r",
+                                      "x.com/github.com/o/r",
+                                      "github.com/o/r",
+                                      "u:p@github.com/o/r",
+                                      "https://u:p@github.com/o/r",
+                                      "https://git@github.com/o/r",
+                                      "o/..",
+                                      "../r",
+                                      "./r",
+                                      "o/.",
+                                      "o/-",
+                                      "-/r",
+                                      "https://github.com/o/..",
+                                      "https://github.com/../r",
+                                      "https://github.com/o",
+                                      "https://github.com/",
+                                      "https://github.com",
+                                      "https://github.com//o/r",
+                                      "https://github.com/o//r",
+                                      "https:///o/r",
+                                      "https://",
+                                      "https://github.com./o/r",
+                                      "https://.github.com/o/r",
+                                      "https://github..com/o/r",
+                                      "https://g\xc3\xaethub.com/o/r",
+                                      "https://github.com/o/r\xc3\xa9",
+                                      "https://github.com/o%2fr",
+                                      "https://github.com/o/%2e%2e",
+                                      "https://github.com\\@evil.example/o/r",
+                                      "https://github.com/o\\r",
+                                      "o/r.git.git",
+                                      "https://github.com/o/.git",
+                                      "https://github.com/o.git/r",
+                                      "ssh://github.com/o/r",
+                                      "ssh://root@github.com/o/r",
+                                      "root@github.com:o/r",
+                                      "git@:o/r",
+                                      "git@github.com:o",
+                                      "ssh://git@/o/r",
+                                      "git+https://github.com/o/r",
+                                      "file:///o/r",
+                                      "javascript:a/b",
+                                      "HTTPS://github.com/o/r",
+                                      "o/r s",
+                                      "o/r?x",
+                                      "o/r#x",
+                                      "https://github.com/o/r:x",
+                                      "https://github.com:/o/r"}) {
     CAPTURE(text);
     CHECK(read(text) == "repo_invalid");
   }
@@ -111,9 +151,8 @@ TEST_CASE("T25 threat T28 repo: look-alikes, user info, dot names and three part
 }
 
 TEST_CASE("threat T28 repo: every control byte at every offset, raw and encoded") {
-  for (const std::string_view good :
-       {"https://github.com/octo/hello", "git@github.com:octo/hello", "octo/hello",
-        "ssh://git@github.com/octo/hello"}) {
+  for (const std::string_view good : {"https://github.com/octo/hello", "git@github.com:octo/hello",
+                                      "octo/hello", "ssh://git@github.com/octo/hello"}) {
     for (std::size_t at = 0; at <= good.size(); ++at) {
       for (int byte = 0; byte < 256; ++byte) {
         if (byte >= 0x20 && byte < 0x7f) continue;

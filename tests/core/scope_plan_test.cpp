@@ -71,8 +71,8 @@ Choice read_store(const Facts& facts, const Store& store) {
 TEST_CASE("T17 T18 plans: every cell of who writes and deletes where") {
   for (const auto role : roles) {
     for (const std::string_view org : {"", "acme"}) {
-      for (const auto requested : {Scope{}, Scope::user, Scope::org, Scope::workspace, Scope::solo,
-                                   Scope::deployment}) {
+      for (const auto requested :
+           {Scope{}, Scope::user, Scope::org, Scope::workspace, Scope::solo, Scope::deployment}) {
         CAPTURE(role, org, static_cast<int>(requested));
         const Facts facts{"alice", org, role};
         const auto plan = write_plan(facts, requested, whole_pair);
@@ -229,7 +229,8 @@ TEST_CASE("a rejected pair is a miss for less than 15 minutes") {
 TEST_CASE("pain 21: a revoked connection is no missing one, and never widens what is reached") {
   const Facts facts{"ada", "acme", "member"};
   const std::vector<Candidate> found{{{Scope::user, "ada"}, Held::revoked, false, {}},
-                                     whole(Scope::org, "acme"), whole(Scope::deployment, "")};
+                                     whole(Scope::org, "acme"),
+                                     whole(Scope::deployment, "")};
   Policy policy;
   policy.deployment = true;
   CHECK(read(facts, found, policy).outcome == Outcome::revoked);
@@ -246,7 +247,8 @@ TEST_CASE("T20 T30 equal questions have equal answers, in whatever order the row
   policy.deployment = true;
   std::vector<Candidate> found{{{Scope::user, "ada"}, Held::part, false, {}},
                                {{Scope::org, "acme"}, Held::whole, true, now},
-                               whole(Scope::workspace, "acme"), whole(Scope::deployment, "")};
+                               whole(Scope::workspace, "acme"),
+                               whole(Scope::deployment, "")};
   const auto wanted = read(facts, found, policy);
   for (int round = 0; round < 100; ++round) {
     std::swap(found[random.below(4)], found[random.below(4)]);
@@ -374,16 +376,15 @@ TEST_CASE("threat T28 T29: 10^6 random readings as the slow model says, none acr
     policy.past_revoked = q.past;
     std::vector<Candidate> found;
     for (const auto& row : q.rows) {
-      const auto state =
-          std::find(states.begin(), states.end(), row.what) - states.begin() + 1;
+      const auto state = std::find(states.begin(), states.end(), row.what) - states.begin() + 1;
       found.push_back({{number(row.scope), row.id},
                        static_cast<Held>(state),
                        row.rejected_at >= 0,
                        {row.rejected_at >= 0 ? row.rejected_at : 0}});
     }
     const Facts facts{q.subject, q.org, "member"};
-    const auto choice = resolve(facts, q.failed ? Membership::failed : Membership::known, policy,
-                                found, now);
+    const auto choice =
+        resolve(facts, q.failed ? Membership::failed : Membership::known, policy, found, now);
     if (!choice || say(*choice) != answer(q)) {
       if (++disagreed == 1) {
         UNSCOPED_INFO("model " << answer(q) << ", core " << (choice ? say(*choice) : "refused"));
@@ -393,11 +394,11 @@ TEST_CASE("threat T28 T29: 10^6 random readings as the slow model says, none acr
     ++outcomes[std::string{say(*choice)}];
     if (choice->outcome != Outcome::found) continue;
     const Place& place = choice->place;
-    const bool mine = place.scope == Scope::deployment
-                          ? q.deployment && !q.personal
-                          : place.id == (place.scope == Scope::user || place.scope == Scope::solo
-                                             ? q.subject
-                                             : q.org);
+    const bool mine =
+        place.scope == Scope::deployment
+            ? q.deployment && !q.personal
+            : place.id ==
+                  (place.scope == Scope::user || place.scope == Scope::solo ? q.subject : q.org);
     if (!mine) ++crossed;
   }
   CHECK(disagreed == 0);
@@ -425,8 +426,10 @@ TEST_CASE("resolve: what is no question") {
 }
 
 TEST_CASE("B4 a gap is told inside the caller's organisation, and nothing else") {
-  const std::vector<Candidate> found{whole(Scope::org, "acme"), whole(Scope::workspace, "acme"),
-                                     whole(Scope::org, "zeta"), whole(Scope::user, "bob"),
+  const std::vector<Candidate> found{whole(Scope::org, "acme"),
+                                     whole(Scope::workspace, "acme"),
+                                     whole(Scope::org, "zeta"),
+                                     whole(Scope::user, "bob"),
                                      {{Scope::user, "ada"}, Held::part, false, {}}};
   const auto told = gap({"ada", "acme", "member"}, Membership::known, found);
   REQUIRE(told);
@@ -461,19 +464,18 @@ TEST_CASE("T21 T22 mutation: every cell, by the status that comes first") {
           m.storage = bit(10) ? Check::failed : Check::pending;
           const bool org_counts = requested != Scope::user;
           const bool of_org = org_counts && bit(1);
-          const int wanted =
-              !bit(3)                                                       ? 404
-              : bit(4)                                                      ? 400
-              : verb == Verb::set && bit(5)                                 ? 400
-              : !bit(0)                                                     ? 401
-              : org_counts && bit(2)                                        ? 503
-              : requested == Scope::org && !bit(1)                          ? 401
-              : bit(6)                                                      ? 403
-              : bit(7) && (!of_org || bit(8))                               ? 403
-              : of_org && !is_admin(role)                                   ? 403
-              : bit(9)                                                      ? 400
-              : bit(10)                                                     ? 500
-                                                                            : 0;
+          const int wanted = !bit(3)                              ? 404
+                             : bit(4)                             ? 400
+                             : verb == Verb::set && bit(5)        ? 400
+                             : !bit(0)                            ? 401
+                             : org_counts && bit(2)               ? 503
+                             : requested == Scope::org && !bit(1) ? 401
+                             : bit(6)                             ? 403
+                             : bit(7) && (!of_org || bit(8))      ? 403
+                             : of_org && !is_admin(role)          ? 403
+                             : bit(9)                             ? 400
+                             : bit(10)                            ? 500
+                                                                  : 0;
           const auto verdict = may_mutate(m);
           if (!verdict || verdict->status != wanted || verdict->ok != (wanted == 0)) {
             CAPTURE(bits, role, wanted, static_cast<int>(requested));
@@ -534,8 +536,8 @@ TEST_CASE("pain 22: leaving an organisation ends every credential that would sti
           const auto owner = static_cast<Scope>(scope);
           const Swept swept = sweep("ada", "acme", {{owner, id}, org, author});
           const bool personal = owner == Scope::user && id == "ada" && org == "acme";
-          const bool shared = (owner == Scope::org || owner == Scope::workspace) && id == "acme" &&
-                              author == "ada";
+          const bool shared =
+              (owner == Scope::org || owner == Scope::workspace) && id == "acme" && author == "ada";
           CAPTURE(scope, id, org, author);
           CHECK((swept.action == Sweep::end) == (personal || shared));
           if (personal) CHECK(swept.rule == Rule::member_left);
@@ -557,8 +559,8 @@ TEST_CASE("T34 the device is the one of the token; the body cannot say another")
           const auto bit = [&](int n) { return (bits >> n & 1) != 0; };
           const Completed done = complete({token, body, pin, bit(0), bit(1), bit(2), bit(3)});
           const auto device = token.empty() ? body : token;
-          const bool mine = !device.empty() && device == pin &&
-                            (token.empty() || body.empty() || body == token);
+          const bool mine =
+              !device.empty() && device == pin && (token.empty() || body.empty() || body == token);
           const int wanted = !bit(0)   ? 404
                              : !bit(1) ? 409
                              : !mine   ? 403

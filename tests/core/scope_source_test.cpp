@@ -89,11 +89,11 @@ TEST_CASE("T28 threat T29: random installations as a slow count says, none of an
         if (!one.suspended) live.push_back(&one);
       }
       if (!any) continue;
-      wanted = live.empty()                                            ? "suspended"
-               : live.size() > 1                                       ? "ambiguous"
-               : !expected.empty() && live.front()->id != expected     ? "mismatch"
-               : &all[got.index] == live.front()                       ? "one"
-                                                                       : "wrong";
+      wanted = live.empty()                                        ? "suspended"
+               : live.size() > 1                                   ? "ambiguous"
+               : !expected.empty() && live.front()->id != expected ? "mismatch"
+               : &all[got.index] == live.front()                   ? "one"
+                                                                   : "wrong";
       break;
     }
     constexpr std::string_view names[] = {"",         "one",       "none",         "ambiguous",
@@ -109,8 +109,7 @@ TEST_CASE("T29 T30 token source: every cell; a pinned person never becomes the a
     for (int user = 1; user <= 7; ++user) {
       for (int bits = 0; bits < 16; ++bits) {
         const auto bit = [&](int n) { return (bits >> n & 1) != 0; };
-        const SourceFacts facts{pin,    bit(0), static_cast<UserToken>(user), bit(1),
-                                bit(2), bit(3)};
+        const SourceFacts facts{pin, bit(0), static_cast<UserToken>(user), bit(1), bit(2), bit(3)};
         const SourceChoice choice = choose_token_source(facts);
         constexpr Rule states[] = {Rule{},
                                    Rule::user_token,

@@ -55,8 +55,8 @@ TEST_CASE("B6 upstream: every allowed request with every method") {
       {rest + "issues/comments/9", {"PATCH"}, "write"},
   };
   for (const Row& row : rows) {
-    for (const std::string_view method : {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS",
-                                          "CONNECT", "get", "", "GET HEAD", "POST "}) {
+    for (const std::string_view method : {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE",
+                                          "OPTIONS", "CONNECT", "get", "", "GET HEAD", "POST "}) {
       CAPTURE(row.path, method);
       const bool allowed = row.methods.contains(std::string{method});
       CHECK(ask(octo, method, row.path) == (allowed ? row.right : "upstream_request_invalid"));
@@ -70,10 +70,10 @@ TEST_CASE("B6 upstream: every allowed request with every method") {
   for (const std::string path :
        {"/repos/octo/hello/pulls", "/repos/octo/hello/pulls/0", "/repos/octo/hello/pulls/01",
         "/repos/octo/hello/pulls/1/merge", "/repos/octo/hello/pulls/1x", "/repos/octo/hello",
-        "/repos/octo/hello/contents/a", "/user", "/graphql", "/repos/octo/hello/pulls/1?page=",
-        "/repos/octo/hello/pulls/1?page=1&page=2", "/repos/octo/hello/pulls/1?x=1",
-        "/repos/octo/hello/pulls/1?page=1&", "/repos/octo/hello/pulls/1?",
-        "/repos/octo/hello/pulls/12345678901"}) {
+        "/repos/octo/hello/contents/a", "/user", "/graphql",
+        "/repos/octo/hello/pulls/1?page=", "/repos/octo/hello/pulls/1?page=1&page=2",
+        "/repos/octo/hello/pulls/1?x=1", "/repos/octo/hello/pulls/1?page=1&",
+        "/repos/octo/hello/pulls/1?", "/repos/octo/hello/pulls/12345678901"}) {
     CAPTURE(path);
     CHECK(api("GET", path) == "upstream_request_invalid");
   }
@@ -97,9 +97,9 @@ TEST_CASE("B6 upstream: the query of a git request is exactly one service") {
 TEST_CASE("T26 upstream: a boundary is a slash; a foreign repository is a mismatch") {
   CHECK(post("/octo/hello/git-upload-pack") == "fetch");
   CHECK(post("/Octo/Hello.git/git-upload-pack") == "fetch");
-  for (const std::string path : {"/octo/hello-evil", "/octo/hello.git-evil", "/octo/hello.git.git",
-                                 "/octo/hell", "/octo-evil/hello", "/oct/hello", "/evil/hello",
-                                 "/octo/hello/more", "/x/octo/hello"}) {
+  for (const std::string path :
+       {"/octo/hello-evil", "/octo/hello.git-evil", "/octo/hello.git.git", "/octo/hell",
+        "/octo-evil/hello", "/oct/hello", "/evil/hello", "/octo/hello/more", "/x/octo/hello"}) {
     CAPTURE(path);
     CHECK(post(path + "/git-upload-pack") == "repository_mismatch");
     CHECK(get(path + "/info/refs?service=git-upload-pack") == "repository_mismatch");
@@ -107,13 +107,14 @@ TEST_CASE("T26 upstream: a boundary is a slash; a foreign repository is a mismat
   CHECK(api("GET", "/repos/octo/hello-evil/pulls/1") == "repository_mismatch");
   CHECK(api("GET", "/repos/octo/hello.git/pulls/1") == "repository_mismatch");
   CHECK(api("GET", "/repos/evil/hello/pulls/1") == "repository_mismatch");
-  for (const std::string path : {"/octo", "/octo/hello", "/octo/hello.git", "/login",
-                                 "/git-upload-pack", "/octo/git-upload-pack",
-                                 "/octo/hello.git/git-upload-pack/x"}) {
+  for (const std::string path :
+       {"/octo", "/octo/hello", "/octo/hello.git", "/login", "/git-upload-pack",
+        "/octo/git-upload-pack", "/octo/hello.git/git-upload-pack/x"}) {
     CAPTURE(path);
     CHECK(post(path) == "upstream_request_invalid");
   }
-  CHECK(ask(lab, "POST", "https://git.example/gitlab/Group/Sub/App.git/git-upload-pack") == "fetch");
+  CHECK(ask(lab, "POST", "https://git.example/gitlab/Group/Sub/App.git/git-upload-pack") ==
+        "fetch");
   CHECK(ask(lab, "POST", "https://git.example/gitlabx/group/sub/app.git/git-upload-pack") ==
         "repository_mismatch");
   CHECK(ask(lab, "POST", "https://git.example/group/sub/app.git/git-upload-pack") ==
@@ -129,8 +130,8 @@ TEST_CASE("T27 threat T28 upstream: encoded slashes, dot segments, control bytes
         "/octo/hello%5c/git-upload-pack", "/octo/%2e%2e/git-upload-pack",
         "/octo/../evil/hello/git-upload-pack", "/octo/./hello/git-upload-pack",
         "/octo//hello/git-upload-pack", "//octo/hello/git-upload-pack", "/octo/hello/",
-        "/octo/hello.git/..", "/octo\\hello/git-upload-pack", "/octo/hello/git-upload-pack#x",
-        "", "/octo/hello.git/git-upload-pack%0a"}) {
+        "/octo/hello.git/..", "/octo\\hello/git-upload-pack", "/octo/hello/git-upload-pack#x", "",
+        "/octo/hello.git/git-upload-pack%0a"}) {
     CAPTURE(path);
     CHECK(post(path) == "upstream_url_invalid");
   }
@@ -142,9 +143,9 @@ TEST_CASE("T27 threat T28 upstream: encoded slashes, dot segments, control bytes
     CAPTURE(url);
     CHECK(ask(octo, "POST", url) == "upstream_url_invalid");
   }
-  for (const std::string& url :
-       {"http://github.com" + tail, "https://evilgithub.com" + tail, "https://github.com:444" + tail,
-        "https://github.com.evil" + tail, "https://api.github.com.evil" + tail}) {
+  for (const std::string& url : {"http://github.com" + tail, "https://evilgithub.com" + tail,
+                                 "https://github.com:444" + tail, "https://github.com.evil" + tail,
+                                 "https://api.github.com.evil" + tail}) {
     CAPTURE(url);
     CHECK(ask(octo, "POST", url) == "upstream_host_not_allowed");
   }
@@ -203,7 +204,8 @@ TEST_CASE("T72 threat T28 upstream: a redirect keeps origin, repository and righ
   CHECK(go("https://api.github.com/repos/octo/hello/pulls/1") == "upstream_host_not_allowed");
   CHECK(go("https://evil.example/octo/hello.git/info/refs?service=git-upload-pack") ==
         "upstream_host_not_allowed");
-  CHECK(say(redirect(octo, "GET", "https://github.com/login", from, 1)) == "upstream_request_invalid");
+  CHECK(say(redirect(octo, "GET", "https://github.com/login", from, 1)) ==
+        "upstream_request_invalid");
 }
 
 TEST_CASE("upstream: a batch of large files is a push unless it plainly is a download") {

@@ -131,8 +131,8 @@ inline Json write_plan(const Json& in) {
 }
 inline Json delete_plan(const Json& in) {
   const Json& a = in.at("args")[0];
-  return plan(good(scope::delete_plan(
-      facts_of(a), number_of<scope::Scope>(scope_names, said(a, "requested")))));
+  return plan(good(
+      scope::delete_plan(facts_of(a), number_of<scope::Scope>(scope_names, said(a, "requested")))));
 }
 inline Json read_plan(const Json& in) {
   const Json& a = in.at("args")[0];
@@ -145,9 +145,11 @@ inline Json resolve(const Json& in) {
   const Json& args = in.at("args");
   std::vector<scope::Candidate> found;
   for (const Json& row : args[1]) {
-    const auto held = number_of<scope::Held>({"", "nothing", "part", "whole", "revoked"},
-                                             said(row, "held"));
-    found.push_back({place_of(row), held, row.contains("rejectedAt"),
+    const auto held =
+        number_of<scope::Held>({"", "nothing", "part", "whole", "revoked"}, said(row, "held"));
+    found.push_back({place_of(row),
+                     held,
+                     row.contains("rejectedAt"),
                      {row.value("rejectedAt", std::int64_t{0})}});
   }
   const auto choice =
@@ -180,21 +182,19 @@ inline Json may_mutate(const Json& in) {
 }
 inline Json visible(const Json& in) {
   const Json& a = in.at("args")[0];
-  const auto sight =
-      scope::visible({said(a, "org"), flag(a, "isPublic"), flag(a, "isMember")},
-                     in.at("args")[1].get_ref<const std::string&>());
+  const auto sight = scope::visible({said(a, "org"), flag(a, "isPublic"), flag(a, "isMember")},
+                                    in.at("args")[1].get_ref<const std::string&>());
   return {{"visible", sight.visible}, {"counts", sight.counts}, {"path", path(sight.path)}};
 }
 inline Json choose_installation(const Json& in) {
   const Json& a = in.at("args")[0];
   std::vector<scope::Installation> all;
   for (const Json& one : in.at("args")[1]) {
-    all.push_back({said(one, "id"), place_of(one.at("owner")), said(one, "account"),
-                   flag(one, "suspended")});
+    all.push_back(
+        {said(one, "id"), place_of(one.at("owner")), said(one, "account"), flag(one, "suspended")});
   }
-  const auto choice = good(scope::choose_installation(facts_of(a), membership(a),
-                                                      said(a, "account"), said(a, "expected"),
-                                                      all));
+  const auto choice = good(scope::choose_installation(
+      facts_of(a), membership(a), said(a, "account"), said(a, "expected"), all));
   constexpr const char* names[] = {"",         "one",       "none",         "ambiguous",
                                    "mismatch", "suspended", "lookup_failed"};
   Json out = {{"outcome", names[static_cast<std::size_t>(choice.outcome)]},
@@ -219,17 +219,17 @@ inline Json step_identity(const Json& in) {
   const Json& args = in.at("args");
   const scope::Identity identity{number_of<scope::Source>(source_names, said(args[0], "acts")),
                                  flag(args[0], "warned"), said(args[0], "installation")};
-  const auto fresh =
-      args.size() > 2 ? std::string_view{args[2].get_ref<const std::string&>()} : "";
-  const auto step = good(scope::step_identity(
-      identity,
-      {number_of<scope::Source>(source_names, said(args[1], "source")),
-       rule_of(said(args[1], "reason"))},
-      fresh));
+  const auto fresh = args.size() > 2 ? std::string_view{args[2].get_ref<const std::string&>()} : "";
+  const auto step =
+      good(scope::step_identity(identity,
+                                {number_of<scope::Source>(source_names, said(args[1], "source")),
+                                 rule_of(said(args[1], "reason"))},
+                                fresh));
   Json next = {{"acts", source_names[static_cast<std::size_t>(step.next.acts)]},
                {"warned", step.next.warned}};
   if (!step.next.installation.empty()) next["installation"] = step.next.installation;
-  return {{"next", next}, {"warn", step.warn}, {"persist", step.persist}, {"path", path(step.path)}};
+  return {
+      {"next", next}, {"warn", step.warn}, {"persist", step.persist}, {"path", path(step.path)}};
 }
 inline Json missing(const Json& in) {
   const Json& args = in.at("args");
@@ -318,11 +318,11 @@ inline std::vector<keys::Key> ring_of(const Json& in) {
 inline Json mint(const Json& in) {
   const Json& from = in.at("claims");
   capability::Claims claims;
-  claims.purpose = said(from, "purpose") == "api" ? capability::Purpose::api
-                                                  : capability::Purpose::git;
+  claims.purpose =
+      said(from, "purpose") == "api" ? capability::Purpose::api : capability::Purpose::git;
   claims.subject = said(from, "subject");
-  claims.owner = said(from.at("owner"), "kind") == "org" ? capability::Owner::org
-                                                         : capability::Owner::user;
+  claims.owner =
+      said(from.at("owner"), "kind") == "org" ? capability::Owner::org : capability::Owner::user;
   claims.owner_id = said(from.at("owner"), "id");
   claims.provider = said(from, "provider");
   claims.repo = said(from, "repo");
@@ -364,16 +364,16 @@ inline Json verify(const Json& in) {
   for (std::size_t i = 0; i < verb_names.size(); ++i) {
     if ((claims.can >> i & 1) != 0) can.push_back(verb_names[i]);
   }
-  Json out = {
-      {"purpose", claims.purpose == capability::Purpose::git ? "git" : "api"},
-      {"subject", claims.subject},
-      {"owner",
-       {{"kind", claims.owner == capability::Owner::org ? "org" : "user"}, {"id", claims.owner_id}}},
-      {"provider", claims.provider},
-      {"can", can},
-      {"epoch", claims.epoch},
-      {"issuedAt", claims.issued_at.value},
-      {"expiresAt", claims.expires_at.value}};
+  Json out = {{"purpose", claims.purpose == capability::Purpose::git ? "git" : "api"},
+              {"subject", claims.subject},
+              {"owner",
+               {{"kind", claims.owner == capability::Owner::org ? "org" : "user"},
+                {"id", claims.owner_id}}},
+              {"provider", claims.provider},
+              {"can", can},
+              {"epoch", claims.epoch},
+              {"issuedAt", claims.issued_at.value},
+              {"expiresAt", claims.expires_at.value}};
   if (!claims.repo.empty()) out["repo"] = claims.repo;
   if (!claims.container.empty()) out["container"] = claims.container;
   return out;

@@ -760,7 +760,8 @@ std::vector<Json> read_vectors() {
 
 }  // namespace
 
-TEST_CASE("T15 T18 T19 T21 T22 T23 T24 T25 T26 T27 T28 T29 T33 T38 T51 T01 T03 T05 T06 T10 T11 T14 T17 T35 T36 T43 T44 T48 T56 golden vectors") {
+TEST_CASE("T15 T18 T19 T21 T22 T23 T24 T25 T26 T27 T28 T29 T33 T38 T51 T01 T03 T05 T06 T10 T11 T14 "
+          "T17 T35 T36 T43 T44 T48 T56 golden vectors") {
   std::string lines;
   std::size_t count = 0;
   for (const Json& vector : read_vectors()) {
