@@ -62,6 +62,18 @@
 // 126 temporarily_unavailable
 // 140 webhook_invalid
 // 141 webhook_unreadable
+// 150 name_invalid
+// 151 credential_incomplete
+// 152 repo_invalid
+// 153 repo_host_not_allowed
+// 154 upstream_url_invalid
+// 155 upstream_host_not_allowed
+// 156 repository_mismatch
+// 157 upstream_request_invalid
+// 160 capability_invalid
+// 161 capability_expired
+// 162 capability_revoked
+// 163 container_mismatch
 // public codes:
 // 0 none
 // 1 access_denied
@@ -94,6 +106,23 @@
 // blobs: keep pair access hold wipe login
 // news:  refreshed lost_race in_doubt lost_in_flight terminal transient operator_error not_understood refresh_token_missing persist_failed discarded corrupt healed
 // standing: not_connected connected refreshing reconnect_required revoked disconnected
+// scope:  user org workspace solo deployment
+// rule:  org_admin no_org role_is_member asked_for_self own_account on_behalf found absent incomplete rejected revoked lookup_failed no_subject personal_only fallback_off foreign clears_target clears_shadow writes_all not_registered wrong_kind value_empty value_refused write_failed device_may_not other_org own is_public is_private kind_is_private one_installation no_installation several_installations other_installation suspended user_token pinned_user pinned_installation user_not_allowed lite_installation insufficient_user_access no_user_authorization user_revoked refresh_failed credential_unreadable credential_misconfigured downgraded downgraded_before needs_installation member_left author_left not_theirs elsewhere device_bound device_unbound device_mismatch
+// membership:  known failed
+// action:  clear write
+// held:  nothing part whole revoked
+// readOutcome:  found not_connected revoked lookup_failed nobody
+// verb:  set remove
+// check: pending passed failed
+// sweep:  keep end
+// chosen:  one none ambiguous mismatch suspended lookup_failed
+// userToken:  good none revoked refresh_failed insufficient unreadable misconfigured
+// tokenSource:  user installation none
+// pin: none user installation
+// access:  granted needs_token token_rejected rate_limited transient unexpected
+// scopeFamily: plain github github_app gitlab bitbucket
+// repoProvider:  github gitlab bitbucket git
+// right:  fetch push read write lfs
 
 // dist/connection-types.d.ts
 import type {
@@ -291,6 +320,7 @@ export { type ErrorCode, LatchkeyError, type PublicCode, publicCode } from './er
 export { makeLatchkey } from './latchkey.ts'
 export type * from './types.ts'
 export type * from './refresh-types.ts'
+export type * from './scope-types.ts'
 
 // dist/index.node.d.ts
 export * from './index.ts'
@@ -577,6 +607,279 @@ export interface Refresh {
 }
 export {}
 
+// dist/scope-types.d.ts
+import type { abi } from './abi.gen.ts'
+import type { KeyRing, WriteTarget } from './types.ts'
+type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
+export type Rule = Names<'rule'>
+export type OwnerScope = Names<'scope'>
+export type RulePath = readonly {
+  readonly rule: Rule
+  readonly scope?: OwnerScope
+}[]
+export interface Place {
+  readonly scope: OwnerScope
+  readonly id: string
+}
+export interface ScopeFacts {
+  readonly subject: string
+  readonly org?: string
+  readonly role?: string
+}
+export interface ScopePlan {
+  readonly target: WriteTarget
+  readonly steps: readonly (Place & {
+    readonly action: 'clear' | 'write'
+  })[]
+  readonly path: RulePath
+}
+export type Membership = Names<'membership'>
+export interface ReadPolicy {
+  readonly order?: readonly ('user' | 'org' | 'workspace' | 'deployment')[]
+  readonly personalOnly?: boolean
+  readonly deployment?: boolean
+  readonly pastRevoked?: boolean
+}
+export interface ReadFacts extends Omit<ScopeFacts, 'role'> {
+  readonly membership?: Membership
+  readonly policy?: ReadPolicy
+}
+export interface Candidate extends Place {
+  readonly held: Names<'held'>
+  readonly rejectedAt?: number
+}
+export interface ReadChoice {
+  readonly outcome: Names<'readOutcome'>
+  readonly place?: Place
+  readonly path: RulePath
+}
+export interface Mutation extends ScopeFacts {
+  readonly requested: 'user' | 'org' | 'workspace'
+  readonly verb: Names<'verb'>
+  readonly membership?: Membership
+  readonly targetOrg?: string
+  readonly value?: string
+  readonly device?: boolean
+  readonly registered: boolean
+  readonly connected?: boolean
+  readonly validator?: Names<'check'>
+  readonly storage?: Names<'check'>
+}
+export interface MutationVerdict {
+  readonly ok: boolean
+  readonly status?: number
+  readonly place?: Place
+  readonly path: RulePath
+}
+export interface Installation {
+  readonly id: string
+  readonly owner: Place
+  readonly account: string
+  readonly suspended?: boolean
+}
+export interface InstallationChoice {
+  readonly outcome: Names<'chosen'>
+  readonly index?: number
+  readonly path: RulePath
+}
+export interface TokenSourceFacts {
+  readonly pin?: Names<'pin'>
+  readonly user: Names<'userToken'>
+  readonly userAllowed: boolean
+  readonly installed: boolean
+  readonly lite?: boolean
+  readonly mayWrite: boolean
+}
+export interface TokenSourceChoice {
+  readonly source: Names<'tokenSource'>
+  readonly reason: Rule
+}
+export interface Identity {
+  readonly acts: 'user' | 'installation'
+  readonly warned: boolean
+  readonly installation?: string
+}
+export interface IdentityStep {
+  readonly next: Identity
+  readonly warn: boolean
+  readonly persist: boolean
+  readonly path: RulePath
+}
+export interface Scopes {
+  writePlan(
+    facts: ScopeFacts & {
+      requested?: 'user' | 'org'
+      parts: readonly {
+        readonly required: boolean
+        readonly present: boolean
+      }[]
+    },
+  ): ScopePlan
+  deletePlan(
+    facts: ScopeFacts & {
+      requested?: 'user' | 'org'
+    },
+  ): ScopePlan
+  readPlan(facts: ReadFacts): {
+    readonly places: readonly Place[]
+    readonly path: RulePath
+  }
+  resolve(
+    facts: ReadFacts,
+    found: readonly Candidate[],
+    ctx: {
+      now: number
+    },
+  ): ReadChoice
+  gap(
+    facts: Omit<ReadFacts, 'policy'>,
+    found: readonly Candidate[],
+  ): {
+    readonly has: readonly OwnerScope[]
+  }
+  mayMutate(mutation: Mutation): MutationVerdict
+  visible(
+    row: {
+      org: string
+      isPublic: boolean
+      isMember?: boolean
+    },
+    callerOrg: string,
+  ): {
+    readonly visible: boolean
+    readonly counts: boolean
+    readonly path: RulePath
+  }
+  sweep(
+    leaving: {
+      subject: string
+      org: string
+    },
+    row: {
+      owner: Place
+      org?: string
+      author?: string
+    },
+  ): {
+    readonly action: 'keep' | 'end'
+    readonly rule: Rule
+  }
+  complete(completion: {
+    tokenDevice?: string
+    bodyDevice?: string
+    pin?: string
+    known: boolean
+    watcher: boolean
+    payloadGood: boolean
+    running: boolean
+  }): {
+    readonly status: number
+    readonly idempotent: boolean
+    readonly path: RulePath
+  }
+  chooseInstallation(
+    facts: Omit<ReadFacts, 'policy'> & {
+      account: string
+      expected?: string
+    },
+    all: readonly Installation[],
+  ): InstallationChoice
+  chooseTokenSource(facts: TokenSourceFacts): TokenSourceChoice
+  stepIdentity(identity: Identity, choice: TokenSourceChoice, fresh?: string): IdentityStep
+  access(facts: { hasToken: boolean; status: number; remaining?: string; retryAfter?: string }): {
+    readonly access: Names<'access'>
+    readonly mayCache: boolean
+  }
+  missing(family: Names<'scopeFamily'>, granted: readonly string[], required: readonly string[]): string[]
+  explain(path: RulePath): string[]
+  checkUpstream(
+    repo: RepoPlace,
+    request: {
+      method: string
+      url: string
+    },
+  ): UpstreamRight
+}
+export interface RepoHost {
+  readonly provider: Names<'repoProvider'>
+  readonly host: string
+  readonly base?: string
+  readonly plain?: boolean
+}
+export interface RepoPlace extends RepoHost {
+  readonly owner: string
+  readonly name: string
+}
+export interface Repo extends RepoPlace {
+  readonly cloneUrl: string
+}
+export type UpstreamRight = Names<'right'>
+export type CapabilityVerb = 'fetch' | 'push' | 'read' | 'write'
+export interface CapabilityClaims {
+  readonly purpose: 'git' | 'api'
+  readonly subject: string
+  readonly owner: {
+    readonly kind: 'user' | 'org'
+    readonly id: string
+  }
+  readonly provider: string
+  readonly repo?: string
+  readonly container?: string
+  readonly can: readonly CapabilityVerb[]
+  readonly epoch: number
+  readonly expiresAt: number
+}
+export interface Capabilities {
+  mint(
+    ring: KeyRing,
+    claims: CapabilityClaims,
+    ctx: {
+      now: number
+      entropy: Uint8Array
+    },
+  ): string
+  attenuate(
+    text: string,
+    narrowing: {
+      repo?: string
+      container?: string
+      can?: readonly CapabilityVerb[]
+      expiresAt?: number
+    },
+  ): string
+  verify(
+    ring: KeyRing,
+    text: string,
+    expected: {
+      now: number
+      container?: string
+      epoch?: number
+    },
+  ): CapabilityClaims & {
+    readonly issuedAt: number
+  }
+}
+export interface Upstreams {
+  check(
+    repo: RepoPlace,
+    request: {
+      method: string
+      url: string
+    },
+  ): UpstreamRight
+  redirect(
+    repo: RepoPlace,
+    request: {
+      method: string
+      from: string
+      to: string
+      hop: number
+    },
+  ): UpstreamRight
+  lfsRight(body: Uint8Array): 'fetch' | 'push'
+}
+export {}
+
 // dist/stores/d1.d.ts
 import type { Store } from '../connection-types.ts'
 import type { Contract } from '../refresh-types.ts'
@@ -634,6 +937,7 @@ export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions
 // dist/types.d.ts
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
+import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
 export declare const skipBinding: unique symbol
 export type Alg = 'HS256' | 'EdDSA'
 export interface Owner {
@@ -769,7 +1073,6 @@ export type RequestVerdict =
       readonly status: number
       readonly code: ErrorCode
     }
-export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self' | 'own_account' | 'on_behalf'
 export interface WriteTarget {
   readonly scope: 'org' | 'user'
   readonly id: string
@@ -930,7 +1233,7 @@ export interface Latchkey {
       },
     ): Principal
   }
-  readonly scope: {
+  readonly scope: Scopes & {
     writeTarget(facts: { subject: string; org?: string; role?: string }): WriteTarget
     connectTarget(facts: {
       subject: string
@@ -951,7 +1254,19 @@ export interface Latchkey {
         hop?: number
       },
     ): boolean
+    name(text: string): string
+    key(parts: readonly string[]): string
   }
+  readonly repo: {
+    parse(
+      text: string,
+      options?: {
+        hosts?: readonly RepoHost[]
+      },
+    ): Repo
+  }
+  readonly upstream: Upstreams
+  readonly capability: Capabilities
   readonly exchange: {
     read(
       answer: HttpAnswer,

@@ -66,6 +66,18 @@ std::string_view to_string(Errc code) noexcept {
   case Errc::temporarily_unavailable: return "temporarily_unavailable";
   case Errc::webhook_invalid: return "webhook_invalid";
   case Errc::webhook_unreadable: return "webhook_unreadable";
+  case Errc::name_invalid: return "name_invalid";
+  case Errc::credential_incomplete: return "credential_incomplete";
+  case Errc::repo_invalid: return "repo_invalid";
+  case Errc::repo_host_not_allowed: return "repo_host_not_allowed";
+  case Errc::upstream_url_invalid: return "upstream_url_invalid";
+  case Errc::upstream_host_not_allowed: return "upstream_host_not_allowed";
+  case Errc::repository_mismatch: return "repository_mismatch";
+  case Errc::upstream_request_invalid: return "upstream_request_invalid";
+  case Errc::capability_invalid: return "capability_invalid";
+  case Errc::capability_expired: return "capability_expired";
+  case Errc::capability_revoked: return "capability_revoked";
+  case Errc::container_mismatch: return "container_mismatch";
   }
   return {};
 }
@@ -154,6 +166,18 @@ std::string_view meaning(Errc code) noexcept {
   case Errc::temporarily_unavailable: return "no token now; the connection is as it was";
   case Errc::webhook_invalid: return "no signature of ours over this body, or one that is too old";
   case Errc::webhook_unreadable: return "signed, but not an event in the form this provider sends";
+  case Errc::name_invalid: return "not a name that can stand in a path or a storage key";
+  case Errc::credential_incomplete: return "a part of the credential is missing";
+  case Errc::repo_invalid: return "not a reference to one repository";
+  case Errc::repo_host_not_allowed: return "a repository on a host that is not configured";
+  case Errc::upstream_url_invalid: return "not a URL that a credential may be sent to";
+  case Errc::upstream_host_not_allowed: return "a host that the credential is not for";
+  case Errc::repository_mismatch: return "another repository than the credential is for";
+  case Errc::upstream_request_invalid: return "not one of the requests that may be made there";
+  case Errc::capability_invalid: return "not ours, changed, or says something impossible";
+  case Errc::capability_expired: return "the capability is past its life";
+  case Errc::capability_revoked: return "made before everything of its owner was revoked";
+  case Errc::container_mismatch: return "made for another container";
   }
   return {};
 }
@@ -204,7 +228,17 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::origin_refused:
   case Errc::media_type_refused:
   case Errc::proxied_refused:
-  case Errc::webhook_invalid: return PublicCode::not_allowed;
+  case Errc::webhook_invalid:
+  case Errc::repo_invalid:
+  case Errc::repo_host_not_allowed:
+  case Errc::upstream_url_invalid:
+  case Errc::upstream_host_not_allowed:
+  case Errc::repository_mismatch:
+  case Errc::upstream_request_invalid:
+  case Errc::capability_invalid:
+  case Errc::capability_expired:
+  case Errc::capability_revoked:
+  case Errc::container_mismatch: return PublicCode::not_allowed;
 
   case Errc::store_unavailable:
   case Errc::temporarily_unavailable: return PublicCode::temporarily_unavailable;
@@ -230,7 +264,9 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::connect_disabled:
   case Errc::corrupt:
   case Errc::store_unfit:
-  case Errc::lease_too_short: return PublicCode::misconfigured;
+  case Errc::lease_too_short:
+  case Errc::name_invalid:
+  case Errc::credential_incomplete: return PublicCode::misconfigured;
   }
   LK_CHECK(false);
   return PublicCode::misconfigured;

@@ -1,5 +1,6 @@
 #include "latchkey/guard.hpp"
 
+#include "latchkey/crypto.hpp"
 #include "latchkey/url.hpp"
 
 #include <algorithm>
@@ -71,6 +72,30 @@ bool outbound(std::string_view url, std::string_view from, std::uint32_t hop, bo
   if (from.empty()) return hop == 0;
   const auto before = url::parse(from);
   return before && same_origin(*to, *before);
+}
+
+bool is_name(std::string_view text) noexcept {
+  if (text.empty() || text.size() > max_name || text == "." ||
+      text.find("..") != std::string_view::npos) {
+    return false;
+  }
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    const char lower = to_lower(c);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  });
+}
+
+void put_key(Writer& out, std::span<const std::string_view> parts) noexcept {
+  // A chain, so that parts of any length need no room: each link is of one size, then the part.
+  crypto::Sha256 link = crypto::sha256(bytes_of("latchkey/key/1"));
+  for (const std::string_view part : parts)
+    link = crypto::sha256(link, crypto::sha256(bytes_of(part)));
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (std::size_t i = 0; i < 16; ++i) {
+    out.put(static_cast<std::uint8_t>(digits[link[i] >> 4]));
+    out.put(static_cast<std::uint8_t>(digits[link[i] & 15]));
+  }
 }
 
 }  // namespace latchkey::guard

@@ -2,8 +2,134 @@
 
 #include "latchkey/text.hpp"
 
+#include <iterator>
+
 namespace latchkey::scope {
 namespace {
+
+// By the numbers of `Rule`, from 1.
+constexpr std::string_view rule_names[] = {
+    "org_admin",
+    "no_org",
+    "role_is_member",
+    "asked_for_self",
+    "own_account",
+    "on_behalf",
+    "found",
+    "absent",
+    "incomplete",
+    "rejected",
+    "revoked",
+    "lookup_failed",
+    "no_subject",
+    "personal_only",
+    "fallback_off",
+    "foreign",
+    "clears_target",
+    "clears_shadow",
+    "writes_all",
+    "not_registered",
+    "wrong_kind",
+    "value_empty",
+    "value_refused",
+    "write_failed",
+    "device_may_not",
+    "other_org",
+    "own",
+    "is_public",
+    "is_private",
+    "kind_is_private",
+    "one_installation",
+    "no_installation",
+    "several_installations",
+    "other_installation",
+    "suspended",
+    "user_token",
+    "pinned_user",
+    "pinned_installation",
+    "user_not_allowed",
+    "lite_installation",
+    "insufficient_user_access",
+    "no_user_authorization",
+    "user_revoked",
+    "refresh_failed",
+    "credential_unreadable",
+    "credential_misconfigured",
+    "downgraded",
+    "downgraded_before",
+    "needs_installation",
+    "member_left",
+    "author_left",
+    "not_theirs",
+    "elsewhere",
+    "device_bound",
+    "device_unbound",
+    "device_mismatch",
+};
+
+// What a person reads; `%` stands for whose it is. Plain pointers: half the size of views.
+constexpr const char* sentences[] = {
+    "You act for the organisation as its owner or admin.",
+    "No organisation is active.",
+    "Your role does not permit changing what belongs to the organisation.",
+    "A connection of your own was asked for.",
+    "It is your own account.",
+    "The application does it for you.",
+    "There is a complete credential: %.",
+    "There is none: %.",
+    "A part is missing, so it is not used: %.",
+    "The provider refused it in the last 15 minutes, so it is not used: %.",
+    "It was disconnected or revoked: %.",
+    "Your organisation could not be looked up just now; try again.",
+    "Nobody is signed in.",
+    "Only your own connection may be used here.",
+    "The deployment's connection may not be used here.",
+    "A record of somebody else was ignored.",
+    "What was there is removed first: %.",
+    "Your own is removed too, so that it does not hide the new one.",
+    "Everything is stored in one place: %.",
+    "There is no secret of that name.",
+    "This one is connected, not typed in.",
+    "The value is empty.",
+    "The value was checked and refused.",
+    "The value could not be stored.",
+    "A device may not change this.",
+    "It belongs to another organisation.",
+    "It is yours: %.",
+    "Everybody may see it.",
+    "Only its organisation may see it.",
+    "People are never shown outside their organisation.",
+    "One installation of the app reaches it: %.",
+    "No installation of the app reaches it.",
+    "More than one installation of the app reaches it, and none is chosen for you.",
+    "Another installation of the app was expected.",
+    "The installation of the app is suspended or blocked: %.",
+    "Your own connection is used.",
+    "This is bound to your own connection, and the app may not stand in for it.",
+    "This is bound to the app.",
+    "Acting as a person is switched off.",
+    "This app never acts as a person.",
+    "Your own connection would not be allowed to write there.",
+    "You have not connected your account.",
+    "Your connection was disconnected or revoked.",
+    "Your connection could not be renewed.",
+    "Your connection cannot be read.",
+    "The keys that protect your connection are not configured.",
+    "From now on the app acts instead of you.",
+    "The app has been acting instead of you since an earlier failure.",
+    "The app may only act once its installation has been looked up.",
+    "Its owner left the organisation it was for.",
+    "It was made with the account of somebody who left: %.",
+    "It is somebody else's.",
+    "It is not for this organisation.",
+    "It comes from the device that the token names.",
+    "The token names no device, so the message was believed.",
+    "It comes from another device than the run is for.",
+};
+static_assert(std::size(rule_names) == std::size(sentences));
+
+constexpr const char* owners[] = {"yours", "your organisation's", "your workspace's",
+                                  "your own workspace's", "the deployment's"};
 
 bool is_admin(std::string_view role) noexcept { return role == "owner" || role == "admin"; }
 
@@ -18,20 +144,30 @@ std::string_view to_string(Scope scope) noexcept {
   switch (scope) {
   case Scope::user: return "user";
   case Scope::org: return "org";
+  case Scope::workspace: return "workspace";
+  case Scope::solo: return "solo";
+  case Scope::deployment: return "deployment";
   }
   __builtin_trap();
 }
 
 std::string_view to_string(Rule rule) noexcept {
-  switch (rule) {
-  case Rule::org_admin: return "org_admin";
-  case Rule::no_org: return "no_org";
-  case Rule::role_is_member: return "role_is_member";
-  case Rule::asked_for_self: return "asked_for_self";
-  case Rule::own_account: return "own_account";
-  case Rule::on_behalf: return "on_behalf";
+  const auto number = static_cast<std::size_t>(rule);
+  LK_CHECK(number >= 1 && number <= std::size(rule_names));
+  return rule_names[number - 1];
+}
+
+void explain(Step step, Writer& out) noexcept {
+  const auto number = static_cast<std::size_t>(step.rule);
+  const auto owner = static_cast<std::size_t>(step.scope);
+  LK_CHECK(number >= 1 && number <= std::size(sentences) && owner <= std::size(owners));
+  for (const char c : std::string_view{sentences[number - 1]}) {
+    if (c != '%') {
+      out.put(static_cast<std::uint8_t>(c));
+    } else {
+      out.put(std::string_view{owner == 0 ? "the credential" : owners[owner - 1]});
+    }
   }
-  __builtin_trap();
 }
 
 Result<Target> write_target(const Facts& facts) noexcept {
@@ -49,6 +185,9 @@ Result<Target> connect_target(const Facts& facts, Scope requested) noexcept {
   case Scope::org:
     if (target->scope != Scope::org) return Errc::not_allowed;
     return target;
+  case Scope::workspace:
+  case Scope::solo:
+  case Scope::deployment: return Errc::not_allowed;
   }
   __builtin_trap();
 }
@@ -63,6 +202,321 @@ Result<Target> erase_target(std::string_view subject, Eraser kind, std::string_v
   case Eraser::device: return Errc::not_allowed;
   }
   __builtin_trap();
+}
+
+namespace {
+
+Result<Target> target_of(const Facts& facts, Scope requested) noexcept {
+  return requested == Scope{} ? write_target(facts) : connect_target(facts, requested);
+}
+
+Plan begin(const Target& target) noexcept {
+  Plan plan;
+  plan.target = target;
+  plan.path.add(target.rule);
+  plan.entries[plan.size++] = {Action::clear, {target.scope, target.id}};
+  plan.path.add(Rule::clears_target, target.scope);
+  return plan;
+}
+
+}  // namespace
+
+Result<Plan> write_plan(const Facts& facts, Scope requested, Parts parts) noexcept {
+  const auto target = target_of(facts, requested);
+  if (!target) return target.error();
+  if (parts.required == 0 || (parts.required & parts.present) != parts.required) {
+    return Errc::credential_incomplete;
+  }
+  Plan plan = begin(*target);
+  if (target->scope == Scope::org) {
+    plan.entries[plan.size++] = {Action::clear, {Scope::user, facts.subject}};
+    plan.path.add(Rule::clears_shadow, Scope::user);
+  }
+  plan.entries[plan.size++] = {Action::write, {target->scope, target->id}};
+  plan.path.add(Rule::writes_all, target->scope);
+  return plan;
+}
+
+Result<Plan> delete_plan(const Facts& facts, Scope requested) noexcept {
+  const auto target = target_of(facts, requested);
+  if (!target) return target.error();
+  return begin(*target);
+}
+
+namespace {
+
+bool is_order(const Policy& policy) noexcept {
+  unsigned seen = 0;
+  bool ended = false;
+  for (const Scope scope : policy.order) {
+    const auto number = static_cast<unsigned>(scope);
+    if (number == 0) {
+      ended = true;
+      continue;
+    }
+    if (ended || number > 5 || scope == Scope::solo || (seen >> number & 1) != 0) return false;
+    seen |= 1U << number;
+  }
+  return true;
+}
+
+// Ids of a reader: nobody is a possible one.
+bool are_reader_ids(const Facts& facts) noexcept {
+  return (facts.subject.empty() || text::is_plain(facts.subject, max_id)) &&
+         (facts.org.empty() || text::is_plain(facts.org, max_id));
+}
+
+// Where a scope of the order lies for this caller; no scope where there is no such place.
+Place place_of(const Facts& facts, Scope scope) noexcept {
+  switch (scope) {
+  case Scope::user: return {Scope::user, facts.subject};
+  case Scope::org: return facts.org.empty() ? Place{} : Place{Scope::org, facts.org};
+  case Scope::workspace:
+    return facts.org.empty() ? Place{Scope::solo, facts.subject}
+                             : Place{Scope::workspace, facts.org};
+  case Scope::solo: return {};
+  case Scope::deployment: return {Scope::deployment, {}};
+  }
+  return {};
+}
+
+struct Way {
+  Places places;
+  bool hidden{false};  // membership failed: there may be more
+};
+
+Way find_way(const Facts& facts, Membership membership, const Policy& policy) noexcept {
+  Way out;
+  Path& path = out.places.path;
+  if (facts.subject.empty()) {
+    path.add(Rule::no_subject);
+    return out;
+  }
+  if (policy.personal_only) {
+    out.places.list[out.places.size++] = {Scope::user, facts.subject};
+    path.add(Rule::personal_only);
+    return out;
+  }
+  for (const Scope scope : policy.order) {
+    if (scope == Scope{}) break;
+    if (scope != Scope::user && membership != Membership::known) {
+      path.add(Rule::lookup_failed);
+      out.hidden = true;
+      break;
+    }
+    if (scope == Scope::deployment && !policy.deployment) {
+      path.add(Rule::fallback_off, Scope::deployment);
+      continue;
+    }
+    const Place place = place_of(facts, scope);
+    if (place.scope == Scope{}) {
+      path.add(Rule::no_org);
+      continue;
+    }
+    out.places.list[out.places.size++] = place;
+  }
+  return out;
+}
+
+const Candidate* find(std::span<const Candidate> found, const Place& place) noexcept {
+  for (const Candidate& candidate : found) {
+    if (candidate.place == place) return &candidate;
+  }
+  return nullptr;
+}
+
+bool are_candidates(std::span<const Candidate> found) noexcept {
+  if (found.size() > max_candidates) return false;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (find(found, found[i].place) != &found[i]) return false;
+  }
+  return true;
+}
+
+// What a place comes to: `found`, or why it is passed over.
+Rule look(const Candidate* candidate, UnixMillis now) noexcept {
+  if (candidate == nullptr) return Rule::absent;
+  switch (candidate->held) {
+  case Held::nothing: return Rule::absent;
+  case Held::part: return Rule::incomplete;
+  case Held::revoked: return Rule::revoked;
+  case Held::whole:
+    return candidate->was_rejected && now.value < candidate->rejected_at.plus(rejected_ttl).value
+               ? Rule::rejected
+               : Rule::found;
+  }
+  __builtin_trap();
+}
+
+}  // namespace
+
+Result<Places> read_plan(const Facts& facts, Membership membership, const Policy& policy) noexcept {
+  if (!are_reader_ids(facts) || !is_order(policy)) return Errc::claim_invalid;
+  return find_way(facts, membership, policy).places;
+}
+
+Result<Choice> resolve(const Facts& facts, Membership membership, const Policy& policy,
+                       std::span<const Candidate> found, UnixMillis now) noexcept {
+  if (!are_reader_ids(facts) || !is_order(policy) || !are_candidates(found)) {
+    return Errc::claim_invalid;
+  }
+  const Way way = find_way(facts, membership, policy);
+  Choice out;
+  if (facts.subject.empty()) {
+    out.outcome = Outcome::nobody;
+    out.path = way.places.path;
+    return out;
+  }
+  std::size_t asked = 0;
+  for (const Candidate& candidate : found) {
+    for (std::size_t i = 0; i < way.places.size; ++i) {
+      if (candidate.place == way.places.list[i]) ++asked;
+    }
+  }
+  if (asked < found.size()) out.path.add(Rule::foreign);
+  bool was_revoked = false;
+  for (std::size_t i = 0; i < way.places.size; ++i) {
+    const Place& place = way.places.list[i];
+    const Rule rule = look(find(found, place), now);
+    out.path.add(rule, place.scope);
+    if (rule == Rule::found) {
+      out.outcome = Outcome::found;
+      out.place = place;
+      return out;
+    }
+    was_revoked = was_revoked || rule == Rule::revoked;
+    if (rule == Rule::revoked && !policy.past_revoked) {
+      out.outcome = Outcome::revoked;
+      return out;
+    }
+  }
+  for (const Step step : way.places.path.steps()) out.path.add(step.rule, step.scope);
+  if (way.hidden) {
+    out.outcome = Outcome::lookup_failed;
+  } else if (was_revoked) {
+    out.outcome = Outcome::revoked;
+  }
+  return out;
+}
+
+Result<Gap> gap(const Facts& facts, Membership membership,
+                std::span<const Candidate> found) noexcept {
+  if (!are_ids_valid(facts) || !are_candidates(found)) return Errc::claim_invalid;
+  Gap out;
+  if (facts.org.empty() || membership != Membership::known) return out;
+  for (const Scope scope : {Scope::user, Scope::org, Scope::workspace}) {
+    const Candidate* candidate = find(found, place_of(facts, scope));
+    if (candidate != nullptr && candidate->held == Held::whole) out.has[out.size++] = scope;
+  }
+  return out;
+}
+
+namespace {
+
+bool is_blank(std::string_view value) noexcept {
+  for (const char c : value) {
+    if (c != ' ' && (c < '\t' || c > '\r')) return false;
+  }
+  return true;
+}
+
+Verdict refuse(Verdict verdict, std::uint16_t status, Rule rule, Scope scope = {}) noexcept {
+  verdict.status = status;
+  verdict.path.add(rule, scope);
+  return verdict;
+}
+
+}  // namespace
+
+Result<Verdict> may_mutate(const Mutation& m) noexcept {
+  const Facts& facts = m.facts;
+  const bool scope_known =
+      m.requested == Scope::user || m.requested == Scope::org || m.requested == Scope::workspace;
+  if (!are_reader_ids(facts) || !scope_known) return Errc::claim_invalid;
+  Verdict out;
+  if (!m.registered) return refuse(out, 404, Rule::not_registered);
+  if (m.connected) return refuse(out, 400, Rule::wrong_kind);
+  if (m.verb == Verb::set && is_blank(m.value)) return refuse(out, 400, Rule::value_empty);
+  if (facts.subject.empty()) return refuse(out, 401, Rule::no_subject);
+  const bool org_counts = m.requested != Scope::user;
+  if (org_counts && m.membership != Membership::known) {
+    return refuse(out, 503, Rule::lookup_failed);
+  }
+  const Place place = place_of(facts, m.requested);
+  if (place.scope == Scope{}) return refuse(out, 401, Rule::no_org);
+  out.place = place;
+  if (m.device) return refuse(out, 403, Rule::device_may_not);
+  const bool of_org = place.scope == Scope::org || place.scope == Scope::workspace;
+  if (!m.target_org.empty() && (!of_org || m.target_org != facts.org)) {
+    return refuse(out, 403, Rule::other_org);
+  }
+  if (of_org && !is_admin(facts.role)) return refuse(out, 403, Rule::role_is_member, place.scope);
+  if (m.validator == Check::failed) return refuse(out, 400, Rule::value_refused);
+  if (m.storage == Check::failed) return refuse(out, 500, Rule::write_failed);
+  out.ok = true;
+  out.path.add(of_org ? Rule::org_admin : Rule::own, place.scope);
+  return out;
+}
+
+Sight visible(const Row& row, std::string_view caller_org) noexcept {
+  Sight out;
+  const bool own = !row.org.empty() && row.org == caller_org;
+  out.counts = own;
+  if (own) {
+    out.visible = true;
+    out.path.add(Rule::own, Scope::org);
+  } else if (row.is_member) {
+    out.path.add(Rule::kind_is_private);
+  } else {
+    out.visible = row.is_public;
+    out.path.add(row.is_public ? Rule::is_public : Rule::is_private);
+  }
+  return out;
+}
+
+Swept sweep(std::string_view subject, std::string_view org, const Reachable& row) noexcept {
+  if (subject.empty() || org.empty()) return {Sweep::keep, Rule::not_theirs};
+  switch (row.owner.scope) {
+  case Scope::user:
+  case Scope::solo:
+    if (row.owner.id != subject) return {Sweep::keep, Rule::not_theirs};
+    if (row.owner.scope == Scope::solo || row.org != org) return {Sweep::keep, Rule::elsewhere};
+    return {Sweep::end, Rule::member_left};
+  case Scope::org:
+  case Scope::workspace:
+    if (row.owner.id != org) return {Sweep::keep, Rule::elsewhere};
+    if (row.author != subject) return {Sweep::keep, Rule::not_theirs};
+    return {Sweep::end, Rule::author_left};
+  case Scope::deployment: return {Sweep::keep, Rule::not_theirs};
+  }
+  return {Sweep::keep, Rule::not_theirs};
+}
+
+Completed complete(const Completion& c) noexcept {
+  Completed out;
+  if (!c.known) {
+    out.status = 404;
+    return out;
+  }
+  if (!c.watcher) {
+    out.status = 409;
+    return out;
+  }
+  const bool bound = !c.token_device.empty();
+  const std::string_view device = bound ? c.token_device : c.body_device;
+  const bool contradicted = bound && !c.body_device.empty() && c.body_device != c.token_device;
+  if (device.empty() || contradicted || device != c.pin) {
+    out.status = 403;
+    out.path.add(Rule::device_mismatch);
+    return out;
+  }
+  out.path.add(bound ? Rule::device_bound : Rule::device_unbound);
+  out.status = c.payload_good ? 200 : 400;
+  if (!c.running) {
+    out.status = 200;
+    out.idempotent = true;
+  }
+  return out;
 }
 
 }  // namespace latchkey::scope

@@ -7,6 +7,9 @@
 #include "latchkey/error.hpp"
 #include "latchkey/keys.hpp"
 #include "latchkey/refresh.hpp"
+#include "latchkey/repo.hpp"
+#include "latchkey/scope.hpp"
+#include "latchkey/upstream.hpp"
 
 #include <array>
 #include <cstddef>
@@ -723,8 +726,11 @@ template <auto Value> constexpr std::string_view name_of() noexcept {
   return name.substr(name.rfind(':') + 1);
 }
 
+/// Each of them is worked out by itself: together they are more steps than a compiler takes.
+template <auto Value> inline constexpr std::string_view name_value = name_of<Value>();
+
 /// The names of an enumeration whose values cross: each at its number.
-inline constexpr std::size_t max_enumerators = 16;
+inline constexpr std::size_t max_enumerators = 64;
 struct Enumeration {
   std::string_view name;
   std::array<std::string_view, max_enumerators> values;
@@ -733,22 +739,48 @@ struct Enumeration {
 template <class E, std::size_t... N>
 constexpr Enumeration enumeration(std::string_view name, std::index_sequence<N...>) noexcept {
   static_assert(name_of<static_cast<E>(max_enumerators)>().empty());
-  return {name, {name_of<static_cast<E>(N)>()...}};
+  return {name, {name_value<static_cast<E>(N)>...}};
 }
 template <class E> constexpr Enumeration enumeration(std::string_view name) noexcept {
   return enumeration<E>(name, std::make_index_sequence<max_enumerators>{});
 }
 
 inline constexpr Enumeration enumerations[] = {
-    enumeration<refresh::Rotation>("rotation"), enumeration<refresh::Revocation>("revocation"),
-    enumeration<refresh::Status>("status"),     enumeration<refresh::Cause>("cause"),
-    enumeration<refresh::Doubt>("doubt"),       enumeration<refresh::ReplyClass>("replyClass"),
-    enumeration<refresh::Revoked>("revoked"),   enumeration<refresh::Task>("task"),
-    enumeration<refresh::EventKind>("event"),   enumeration<refresh::Seen>("seen"),
-    enumeration<refresh::Reason>("reason"),     enumeration<refresh::EffectKind>("effect"),
-    enumeration<refresh::Outcome>("outcome"),   enumeration<refresh::Which>("which"),
-    enumeration<refresh::Source>("source"),     enumeration<refresh::Blobs>("blobs"),
-    enumeration<refresh::News>("news"),         enumeration<refresh::Standing>("standing"),
+    enumeration<refresh::Rotation>("rotation"),
+    enumeration<refresh::Revocation>("revocation"),
+    enumeration<refresh::Status>("status"),
+    enumeration<refresh::Cause>("cause"),
+    enumeration<refresh::Doubt>("doubt"),
+    enumeration<refresh::ReplyClass>("replyClass"),
+    enumeration<refresh::Revoked>("revoked"),
+    enumeration<refresh::Task>("task"),
+    enumeration<refresh::EventKind>("event"),
+    enumeration<refresh::Seen>("seen"),
+    enumeration<refresh::Reason>("reason"),
+    enumeration<refresh::EffectKind>("effect"),
+    enumeration<refresh::Outcome>("outcome"),
+    enumeration<refresh::Which>("which"),
+    enumeration<refresh::Source>("source"),
+    enumeration<refresh::Blobs>("blobs"),
+    enumeration<refresh::News>("news"),
+    enumeration<refresh::Standing>("standing"),
+    enumeration<scope::Scope>("scope"),
+    enumeration<scope::Rule>("rule"),
+    enumeration<scope::Membership>("membership"),
+    enumeration<scope::Action>("action"),
+    enumeration<scope::Held>("held"),
+    enumeration<scope::Outcome>("readOutcome"),
+    enumeration<scope::Verb>("verb"),
+    enumeration<scope::Check>("check"),
+    enumeration<scope::Sweep>("sweep"),
+    enumeration<scope::Chosen>("chosen"),
+    enumeration<scope::UserToken>("userToken"),
+    enumeration<scope::Source>("tokenSource"),
+    enumeration<scope::Pin>("pin"),
+    enumeration<scope::Access>("access"),
+    enumeration<scope::Family>("scopeFamily"),
+    enumeration<repo::Provider>("repoProvider"),
+    enumeration<upstream::Right>("right"),
 };
 
 /// One list for both directions, so that no length of time is read as another.

@@ -106,6 +106,22 @@ enum class Errc : std::uint8_t {
   // Webhooks.
   webhook_invalid = 140,  ///< no signature of ours over this body, or one that is too old
   webhook_unreadable = 141,  ///< signed, but not an event in the form this provider sends
+
+  // Whose credential, and where it may go.
+  name_invalid = 150,  ///< not a name that can stand in a path or a storage key
+  credential_incomplete = 151,  ///< a part of the credential is missing
+  repo_invalid = 152,  ///< not a reference to one repository
+  repo_host_not_allowed = 153,  ///< a repository on a host that is not configured
+  upstream_url_invalid = 154,  ///< not a URL that a credential may be sent to, in its plain form
+  upstream_host_not_allowed = 155,  ///< a host that the credential is not for
+  repository_mismatch = 156,  ///< another repository than the credential is for
+  upstream_request_invalid = 157,  ///< not one of the requests that may be made there
+
+  // Capabilities.
+  capability_invalid = 160,  ///< not ours, changed, or says something impossible
+  capability_expired = 161,  ///< past its life
+  capability_revoked = 162,  ///< made before everything of its owner was revoked
+  container_mismatch = 163,  ///< made for another container
 };
 
 /// What a URL, a page or a caller outside may ever see.

@@ -61,4 +61,18 @@ struct Verdict {
 [[nodiscard]] bool outbound(std::string_view url, std::string_view from, std::uint32_t hop,
                             bool dev) noexcept;
 
+inline constexpr std::size_t max_name = 100;
+
+/// True for a name that can stand in a path, a label or a storage key: 1..100 characters of
+/// `A-Z a-z 0-9 . _ -`, without `..` and not `.` alone. Time stamps with a dot are names.
+[[nodiscard]] bool is_name(std::string_view text) noexcept;
+
+inline constexpr std::size_t max_key_parts = 16;
+
+/// Writes a storage key for a list of texts: the first 32 hexadecimal digits of a chain of SHA-256,
+/// which begins with that of `latchkey/key/1` and takes for each part the hash of the link before
+/// and the part's own hash. Every link has one size, so no part can reach into the next. A
+/// credential among the parts cannot be read back.
+void put_key(Writer& out, std::span<const std::string_view> parts) noexcept;
+
 }  // namespace latchkey::guard

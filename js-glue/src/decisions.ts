@@ -8,9 +8,9 @@ import type {
   Principal,
   RequestFacts,
   RequestVerdict,
-  Rule,
   WriteTarget,
 } from './types.ts'
+import type { Rule } from './scope-types.ts'
 
 const scopes = [undefined, 'user', 'org'] as const
 const scopeNumbers = { user: 1, org: 2 } as const

@@ -2,3 +2,4 @@ export { type ErrorCode, LatchkeyError, type PublicCode, publicCode } from './er
 export { makeLatchkey } from './latchkey.ts'
 export type * from './types.ts'
 export type * from './refresh-types.ts'
+export type * from './scope-types.ts'

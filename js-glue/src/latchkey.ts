@@ -20,6 +20,7 @@ import { generateKey, parseKeys, publicJwks } from './keys.ts'
 import { Module } from './module.ts'
 import { redact } from './redact.ts'
 import { admit, describe, step } from './refresh.ts'
+import { capabilities, checkName, parseRepo, scopes, storageKey, upstreams } from './scope.ts'
 import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
 import type { Latchkey, Verifier } from './types.ts'
 import {
@@ -34,6 +35,7 @@ import {
 /** Makes the whole engine of a compiled edge module. */
 export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
   const m = new Module(compiled)
+  const upstream = upstreams(m)
   return {
     abi: abi.version,
     keys: {
@@ -61,11 +63,18 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
       writeTarget: (facts) => writeTarget(m, facts),
       connectTarget: (facts) => connectTarget(m, facts),
       eraseTarget: (facts) => eraseTarget(m, facts),
+      ...scopes(m),
+      checkUpstream: upstream.check,
     },
+    repo: { parse: (text, options) => parseRepo(m, text, options?.hosts) },
+    upstream,
+    capability: capabilities(m),
     guard: {
       isLoopbackHost: (host) => isLoopbackHost(m, host),
       request: (facts) => guardRequest(m, facts),
       outbound: (url, options) => mayGoTo(m, url, options),
+      name: (text) => checkName(m, text),
+      key: (parts) => storageKey(m, parts),
     },
     exchange: { read: (answer, context) => readExchange(m, answer, context) },
     account: { read: (answer, context) => readAccount(m, answer, context) },

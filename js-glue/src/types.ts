@@ -1,5 +1,6 @@
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
+import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
 
 /** Says that this verifier cannot see the binding cookie. Never pass it on the way to an exchange. */
 export const skipBinding: unique symbol = Symbol('latchkey.skipBinding')
@@ -180,8 +181,6 @@ export interface RequestFacts {
 export type RequestVerdict =
   { readonly ok: true } | { readonly ok: false; readonly status: number; readonly code: ErrorCode }
 
-export type Rule = 'org_admin' | 'no_org' | 'role_is_member' | 'asked_for_self' | 'own_account' | 'on_behalf'
-
 export interface WriteTarget {
   readonly scope: 'org' | 'user'
   readonly id: string
@@ -338,7 +337,7 @@ export interface Latchkey {
     issue(ring: KeyRing, principal: Principal, ctx: { now: number; ttlMs?: number }): string
     verify(ring: KeyRing, token: string, ctx: { now: number }): Principal
   }
-  readonly scope: {
+  readonly scope: Scopes & {
     writeTarget(facts: { subject: string; org?: string; role?: string }): WriteTarget
     /** As `writeTarget`, for a caller who said whose connection it shall be; throws `not_allowed`. */
     connectTarget(facts: {
@@ -355,7 +354,17 @@ export interface Latchkey {
     request(facts: RequestFacts): RequestVerdict
     /** May a request with a secret go to this URL, having been sent to `from` (absent: the first hop)? */
     outbound(url: string, options: { dev: boolean; from?: string; hop?: number }): boolean
+    /** The text, where it can stand in a path or a storage key; throws `name_invalid`. */
+    name(text: string): string
+    /** A storage key for up to 16 texts: no two lists share one. Throws `claim_invalid`. */
+    key(parts: readonly string[]): string
   }
+  readonly repo: {
+    /** Reads a reference to a repository; throws `repo_invalid`, `repo_host_not_allowed`. Default hosts: github.com, gitlab.com, bitbucket.org. */
+    parse(text: string, options?: { hosts?: readonly RepoHost[] }): Repo
+  }
+  readonly upstream: Upstreams
+  readonly capability: Capabilities
   readonly exchange: { read(answer: HttpAnswer, ctx: { now: number; profile: string }): TokenSet }
   readonly account: { read(answer: HttpAnswer, ctx: { profile: string }): Account }
   readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }

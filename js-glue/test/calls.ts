@@ -66,6 +66,25 @@ export const accountAnswer = (): HttpAnswer => ({
   body: Buffer.from('{"sub":"canary-account-id-42aa","id":1234567,"username":"canary-account-name"}'),
 })
 
+const repo = () => ({
+  provider: 'github',
+  host: 'github.com',
+  owner: 'octo',
+  name: 'hello',
+})
+const capabilityClaims = () =>
+  ({
+    purpose: 'git',
+    subject: 'alex',
+    owner: { kind: 'user', id: 'alex' },
+    provider: 'github',
+    repo: 'https://github.com/octo/hello.git',
+    container: 'box-1',
+    can: ['fetch', 'push'],
+    epoch: 1,
+    expiresAt: now + 3_600_000,
+  }) as const
+
 const webhookSecret = canary('webhook secret')
 const webhookBody = (): Uint8Array => Buffer.from('{"event":{"type":"canary-webhook-event-4e1f"}}')
 const slack = { profile: 'slack', now, timestamp: String(now / 1000) }
@@ -190,6 +209,184 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       args: () => [{ subject: 'ops', kind: 'service', user: 'alex' }],
       free: ['0.user'],
     },
+    {
+      name: 'scope.writePlan',
+      run: lk.scope.writePlan,
+      args: () => [
+        { subject: 'alex', org: 'acme', role: 'admin', parts: [{ required: true, present: true }] },
+      ],
+    },
+    {
+      name: 'scope.deletePlan',
+      run: lk.scope.deletePlan,
+      args: () => [{ subject: 'alex', org: 'acme', role: 'admin', requested: 'org' }],
+    },
+    {
+      name: 'scope.readPlan',
+      run: lk.scope.readPlan,
+      args: () => [{ subject: 'alex', org: 'acme', membership: 'known', policy: { order: ['user', 'org'] } }],
+    },
+    {
+      name: 'scope.resolve',
+      run: lk.scope.resolve,
+      args: () => [
+        { subject: 'alex', org: 'acme' },
+        [{ scope: 'user', id: 'alex', held: 'whole', rejectedAt: now - 900_000 }],
+        { now },
+      ],
+      isNo: (choice) => (choice as { outcome: string }).outcome !== 'found',
+    },
+    {
+      name: 'scope.gap',
+      run: lk.scope.gap,
+      args: () => [{ subject: 'alex', org: 'acme' }, [{ scope: 'org', id: 'acme', held: 'whole' }]],
+    },
+    {
+      name: 'scope.mayMutate',
+      run: lk.scope.mayMutate,
+      args: () => [
+        {
+          subject: 'alex',
+          org: 'acme',
+          role: 'admin',
+          requested: 'org',
+          verb: 'set',
+          value: 'canary-secret-value-88f1',
+          registered: true,
+        },
+      ],
+      isNo: (verdict) => !(verdict as { ok: boolean }).ok,
+    },
+    {
+      name: 'scope.visible',
+      run: lk.scope.visible,
+      args: () => [{ org: 'acme', isPublic: true, isMember: false }, 'acme'],
+    },
+    {
+      name: 'scope.sweep',
+      run: lk.scope.sweep,
+      args: () => [
+        { subject: 'alex', org: 'acme' },
+        { owner: { scope: 'org', id: 'acme' }, org: 'acme', author: 'alex' },
+      ],
+    },
+    {
+      name: 'scope.complete',
+      run: lk.scope.complete,
+      args: () => [
+        {
+          tokenDevice: 'laptop',
+          bodyDevice: 'laptop',
+          pin: 'laptop',
+          known: true,
+          watcher: true,
+          payloadGood: true,
+          running: true,
+        },
+      ],
+      isNo: (done) => (done as { status: number }).status !== 200,
+    },
+    {
+      name: 'scope.chooseInstallation',
+      run: lk.scope.chooseInstallation,
+      args: () => [
+        { subject: 'alex', org: 'acme', account: 'octo' },
+        [{ id: '1', owner: { scope: 'org', id: 'acme' }, account: 'octo' }],
+      ],
+      isNo: (choice) => (choice as { outcome: string }).outcome !== 'one',
+    },
+    {
+      name: 'scope.chooseTokenSource',
+      run: lk.scope.chooseTokenSource,
+      args: () => [{ pin: 'user', user: 'good', userAllowed: true, installed: true, mayWrite: true }],
+      isNo: (choice) => (choice as { source: string }).source === 'none',
+    },
+    {
+      name: 'scope.stepIdentity',
+      run: lk.scope.stepIdentity,
+      args: () => [
+        { acts: 'user', warned: false },
+        { source: 'installation', reason: 'refresh_failed' },
+        'installation-1',
+      ],
+    },
+    {
+      name: 'scope.access',
+      run: lk.scope.access,
+      args: () => [{ hasToken: true, status: 403, remaining: '0', retryAfter: '60' }],
+    },
+    {
+      name: 'scope.missing',
+      run: lk.scope.missing,
+      args: () => ['github', ['repo'], ['public_repo']],
+    },
+    {
+      name: 'scope.explain',
+      run: lk.scope.explain,
+      args: () => [[{ rule: 'found', scope: 'org' }]],
+    },
+    {
+      name: 'scope.checkUpstream',
+      run: lk.scope.checkUpstream,
+      args: () => [repo(), { method: 'GET', url: 'https://api.github.com/repos/octo/hello/pulls/1' }],
+    },
+    {
+      name: 'upstream.check',
+      run: lk.upstream.check,
+      args: () => [repo(), { method: 'POST', url: 'https://github.com/octo/hello.git/git-upload-pack' }],
+    },
+    {
+      name: 'upstream.redirect',
+      run: lk.upstream.redirect,
+      args: () => [
+        repo(),
+        {
+          method: 'GET',
+          from: 'https://github.com/octo/hello/info/refs?service=git-upload-pack',
+          to: 'https://github.com/octo/hello.git/info/refs?service=git-upload-pack',
+          hop: 1,
+        },
+      ],
+    },
+    {
+      name: 'upstream.lfsRight',
+      run: lk.upstream.lfsRight,
+      args: () => [Buffer.from('{"operation":"download","objects":[]}')],
+      isNo: (right) => right === 'push',
+    },
+    {
+      name: 'repo.parse',
+      run: lk.repo.parse,
+      args: () => ['https://github.com/octo/hello', { hosts: [{ provider: 'github', host: 'github.com' }] }],
+      data: ['0'],
+    },
+    {
+      name: 'capability.mint',
+      run: lk.capability.mint,
+      args: () => [ring, capabilityClaims(), ctx()],
+      free: ['1.subject', '1.owner.id', '1.provider', '1.repo', '1.container'],
+    },
+    {
+      name: 'capability.attenuate',
+      run: lk.capability.attenuate,
+      args: () => [
+        lk.capability.mint(ring, capabilityClaims(), ctx()),
+        { can: ['fetch'], expiresAt: now + 60_000 },
+      ],
+      data: ['0'],
+    },
+    {
+      name: 'capability.verify',
+      run: lk.capability.verify,
+      args: () => [
+        ring,
+        lk.capability.mint(ring, capabilityClaims(), ctx()),
+        { now, container: 'box-1', epoch: 1 },
+      ],
+      data: ['1'],
+    },
+    { name: 'guard.name', run: lk.guard.name, args: () => ['1700000000.123456'], data: ['0'] },
+    { name: 'guard.key', run: lk.guard.key, args: () => [['repo-access', 'alex']], free: ['0.0', '0.1'] },
     {
       name: 'guard.isLoopbackHost',
       run: lk.guard.isLoopbackHost,

@@ -40,6 +40,8 @@ const modules = [
   'redact',
   'refresh',
   'refresh-types',
+  'scope',
+  'scope-types',
   'state',
   'stores/d1',
   'stores/kv',

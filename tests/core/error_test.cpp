@@ -80,6 +80,18 @@ const struct Row {
     {126, "temporarily_unavailable", "temporarily_unavailable"},
     {140, "webhook_invalid", "not_allowed"},
     {141, "webhook_unreadable", "provider_error"},
+    {150, "name_invalid", "misconfigured"},
+    {151, "credential_incomplete", "misconfigured"},
+    {152, "repo_invalid", "not_allowed"},
+    {153, "repo_host_not_allowed", "not_allowed"},
+    {154, "upstream_url_invalid", "not_allowed"},
+    {155, "upstream_host_not_allowed", "not_allowed"},
+    {156, "repository_mismatch", "not_allowed"},
+    {157, "upstream_request_invalid", "not_allowed"},
+    {160, "capability_invalid", "not_allowed"},
+    {161, "capability_expired", "not_allowed"},
+    {162, "capability_revoked", "not_allowed"},
+    {163, "container_mismatch", "not_allowed"},
 };
 
 const char* const public_codes[] = {

@@ -2,7 +2,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cctype>
+#include <set>
 #include <string>
+#include <vector>
 
 using latchkey::Errc;
 using latchkey::guard::MediaType;
@@ -225,4 +228,59 @@ TEST_CASE("T72 outbound: https, or loopback in development, and one origin throu
     CHECK(outbound(row.url, row.from, row.hop, false) == row.in_production);
     CHECK(outbound(row.url, row.from, row.hop, true) == row.in_development);
   }
+}
+
+TEST_CASE("T38 names: what may stand in a path or a storage key") {
+  const std::string longest(100, 'a');
+  const std::string over(101, 'a');
+  for (const std::string_view good :
+       {std::string_view{"1700000000.123456"}, std::string_view{"a"}, std::string_view{"A_b-c.d"},
+        std::string_view{".a"}, std::string_view{longest}}) {
+    CAPTURE(good);
+    CHECK(latchkey::guard::is_name(good));
+  }
+  for (const std::string_view bad :
+       {std::string_view{}, std::string_view{".."}, std::string_view{"."},
+        std::string_view{"a/../b"}, std::string_view{"a..b"}, std::string_view{"a/b"},
+        std::string_view{"a\\b"}, std::string_view{"a\0b", 3}, std::string_view{" "},
+        std::string_view{"a b"}, std::string_view{"a:b"}, std::string_view{"\xc3\xa9"},
+        std::string_view{over}}) {
+    CAPTURE(bad);
+    CHECK_FALSE(latchkey::guard::is_name(bad));
+  }
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    const bool good = (byte < 128 && std::isalnum(byte) != 0) || c == '_' || c == '-';
+    if (c == '.') continue;
+    CHECK(latchkey::guard::is_name({&c, 1}) == good);
+  }
+}
+
+TEST_CASE("T13 T32 storage keys: no two lists of texts share one") {
+  const auto key = [](std::vector<std::string_view> parts) {
+    std::uint8_t space[32];
+    latchkey::Writer out{space};
+    latchkey::guard::put_key(out, parts);
+    return std::string{latchkey::text_of(out.written())};
+  };
+  std::set<std::string> seen;
+  std::size_t lists = 0;
+  constexpr std::string_view texts[] = {"", "a", "b", "ab", "a.b@x", "a_b@x", "a:b", "1", "2"};
+  for (const auto a : texts) {
+    seen.insert(key({a}));
+    ++lists;
+    for (const auto b : texts) {
+      seen.insert(key({a, b}));
+      ++lists;
+      for (const auto c : texts) {
+        seen.insert(key({a, b, c}));
+        ++lists;
+      }
+    }
+  }
+  CHECK(seen.size() == lists);
+  CHECK(key({}).size() == 32);
+  // T32: the account is a part of the key, so that a reconnected one has another cache.
+  CHECK(key({"repo-access", "ada", "account-1", "octo", "hello"}) !=
+        key({"repo-access", "ada", "account-2", "octo", "hello"}));
 }

@@ -1,6 +1,7 @@
 // The golden vectors, natively: the same questions and answers as in every JavaScript runtime. The
 // format is described in tests/vectors/README.md.
 #include "external.hpp"
+#include "vectors_scope.hpp"
 
 #include "latchkey/account.hpp"
 #include "latchkey/callback.hpp"
@@ -27,11 +28,7 @@ using namespace latchkey::test;
 
 namespace {
 
-/// A refusal on its way out of an operation.
-struct Refused {
-  Errc code;
-  Json at{};
-};
+using vectors::Refused;
 
 template <class T> const T& value_of(const Result<T>& result) {
   if (!result) throw Refused{result.error(), result.at() == 0 ? Json{} : Json(result.at())};
@@ -690,6 +687,25 @@ constexpr Named operations[] = {
     {"scope.writeTarget", [](const Json& in) { return target(scope::write_target(facts_of(in))); }},
     {"scope.connectTarget", connect_target},
     {"scope.eraseTarget", erase_target},
+    {"scope.writePlan", vectors::write_plan},
+    {"scope.deletePlan", vectors::delete_plan},
+    {"scope.readPlan", vectors::read_plan},
+    {"scope.resolve", vectors::resolve},
+    {"scope.mayMutate", vectors::may_mutate},
+    {"scope.visible", vectors::visible},
+    {"scope.chooseInstallation", vectors::choose_installation},
+    {"scope.chooseTokenSource", vectors::choose_token_source},
+    {"scope.stepIdentity", vectors::step_identity},
+    {"scope.missing", vectors::missing},
+    {"scope.explain", vectors::explain},
+    {"repo.parse", vectors::parse_repo},
+    {"upstream.check", vectors::check_upstream},
+    {"upstream.redirect", vectors::redirect},
+    {"guard.name", vectors::name},
+    {"guard.key", vectors::key},
+    {"capability.mint", vectors::mint},
+    {"capability.attenuate", vectors::attenuate},
+    {"capability.verify", vectors::verify},
     {"guard.isLoopbackHost",
      [](const Json& in) -> Json { return url::is_loopback_host(text(in, "host")); }},
     {"guard.request", guard_request},
@@ -745,7 +761,8 @@ std::vector<Json> read_vectors() {
 
 }  // namespace
 
-TEST_CASE("T01 T03 T05 T06 T10 T11 T14 T17 T35 T36 T43 T44 T48 T56 golden vectors") {
+TEST_CASE("T15 T18 T19 T21 T22 T23 T24 T25 T26 T27 T28 T29 T33 T38 T51 T01 T03 T05 T06 T10 T11 T14 "
+          "T17 T35 T36 T43 T44 T48 T56 golden vectors") {
   std::string lines;
   std::size_t count = 0;
   for (const Json& vector : read_vectors()) {

@@ -41,6 +41,30 @@ std::int32_t lk_account_read(U32, U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_disconnect_decide(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_config_check(U32, U32, U32) noexcept;
 std::int32_t lk_refresh_classify() noexcept;
+std::int32_t lk_scope_write_plan(U32, U32, U32) noexcept;
+std::int32_t lk_scope_delete_plan(U32, U32, U32) noexcept;
+std::int32_t lk_scope_read_plan(U32, U32, U32) noexcept;
+std::int32_t lk_scope_resolve(U32, U32, U32) noexcept;
+std::int32_t lk_scope_gap(U32, U32, U32) noexcept;
+std::int32_t lk_scope_may_mutate(U32, U32, U32) noexcept;
+std::int32_t lk_scope_visible(U32, U32, U32) noexcept;
+std::int32_t lk_scope_sweep(U32, U32, U32) noexcept;
+std::int32_t lk_scope_complete(U32, U32, U32) noexcept;
+std::int32_t lk_scope_choose_installation(U32, U32, U32) noexcept;
+std::int32_t lk_scope_choose_token_source(U32, U32, U32) noexcept;
+std::int32_t lk_scope_step_identity(U32, U32, U32) noexcept;
+std::int32_t lk_scope_access(U32, U32, U32) noexcept;
+std::int32_t lk_scope_covers(U32, U32, U32) noexcept;
+std::int32_t lk_scope_explain(U32, U32, U32) noexcept;
+std::int32_t lk_guard_name(U32, U32, U32) noexcept;
+std::int32_t lk_guard_key(U32, U32, U32) noexcept;
+std::int32_t lk_repo_parse(U32, U32, U32) noexcept;
+std::int32_t lk_upstream_check(U32, U32, U32) noexcept;
+std::int32_t lk_upstream_redirect(U32, U32, U32) noexcept;
+std::int32_t lk_upstream_lfs_right(U32, U32, U32) noexcept;
+std::int32_t lk_capability_attenuate(U32, U32, U32) noexcept;
+std::int32_t lk_capability_mint(U32, U32, U32, U32, U32, U32, double, U32) noexcept;
+std::int32_t lk_capability_verify(U32, U32, U32, U32, double, U32) noexcept;
 std::int32_t lk_redact(U32, U32, U32) noexcept;
 std::int32_t lk_webhook_headers(U32, U32, U32) noexcept;
 std::int32_t lk_webhook_verify(U32, U32, U32, U32, U32, U32, U32, U32, U32, U32, U32, U32,
@@ -228,7 +252,31 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   const Slice b = n.slice();
   const Slice c = n.slice();
   const U32 free = n.free();
-  switch (which % 33) {
+  constexpr std::int32_t (*decisions[])(U32, U32, U32) noexcept = {
+      lk_scope_write_plan,
+      lk_scope_delete_plan,
+      lk_scope_read_plan,
+      lk_scope_resolve,
+      lk_scope_gap,
+      lk_scope_may_mutate,
+      lk_scope_visible,
+      lk_scope_sweep,
+      lk_scope_complete,
+      lk_scope_choose_installation,
+      lk_scope_choose_token_source,
+      lk_scope_step_identity,
+      lk_scope_access,
+      lk_scope_covers,
+      lk_scope_explain,
+      lk_guard_name,
+      lk_guard_key,
+      lk_repo_parse,
+      lk_upstream_check,
+      lk_upstream_redirect,
+      lk_upstream_lfs_right,
+      lk_capability_attenuate,
+  };
+  switch (which % 36) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);
   case 1: return lk_keys_parse(a.at, a.len, free);
   case 2: return lk_keys_public_jwks(ring.at, ring.len, free);
@@ -257,6 +305,9 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   case 22: return lk_disconnect_decide(n.byte(), n.any(), a.at, a.len, b.at, b.len);
   case 23: return lk_scope_erase_target(a.at, a.len, b.at, b.len, n.byte() % 5);
   case 24: return refresh_classify(n);
+  case 32: return decisions[n.byte() % std::size(decisions)](a.at, a.len, free);
+  case 33: return lk_capability_mint(ring.at, ring.len, a.at, a.len, b.at, b.len, n.time(), free);
+  case 34: return lk_capability_verify(ring.at, ring.len, a.at, a.len, n.time(), free);
   case 31: return lk_config_check(a.at, a.len, free);
   case 25: return lk_redact(a.at, a.len, free);
   case 26: return lk_webhook_headers(a.at, a.len, free);

@@ -45,6 +45,16 @@ function expectedOf({ expected, now }: Input): Input {
   return { ...rest, now: Number(now), binding: binding === 'unchecked' ? skipBinding : fromHex(binding) }
 }
 
+/** Operations whose vectors hold their arguments as they are. */
+const asWritten = (part: keyof Latchkey, names: readonly string[]): Record<string, Operation> =>
+  Object.fromEntries(
+    names.map((name) => [
+      `${part}.${name}`,
+      ({ latchkey }: Engines, { args }: Input) =>
+        (latchkey[part] as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args),
+    ]),
+  )
+
 const operations: Readonly<Record<string, Operation>> = {
   publicCode: (_, { code }) => publicCode(code),
   returnTo: ({ latchkey }, { text, base }) =>
@@ -94,6 +104,21 @@ const operations: Readonly<Record<string, Operation>> = {
     latchkey.scope.connectTarget({ subject, org, role, requested }),
   'scope.eraseTarget': ({ latchkey }, { subject, kind, user }) =>
     latchkey.scope.eraseTarget({ subject, kind, user }),
+
+  'capability.mint': ({ latchkey }, { ring, claims, now, entropy }) =>
+    latchkey.capability.mint(latchkey.keys.parse(ring), claims, { now, entropy: fromHex(entropy) }),
+  'capability.attenuate': ({ latchkey }, { text, narrowing }) =>
+    latchkey.capability.attenuate(text, narrowing),
+  'capability.verify': ({ latchkey }, { ring, text, expected }) =>
+    latchkey.capability.verify(latchkey.keys.parse(ring), text, expected),
+
+  ...asWritten('scope', [
+    ...['writePlan', 'deletePlan', 'readPlan', 'resolve', 'mayMutate', 'visible', 'chooseInstallation'],
+    ...['chooseTokenSource', 'stepIdentity', 'missing', 'explain'],
+  ]),
+  ...asWritten('repo', ['parse']),
+  ...asWritten('upstream', ['check', 'redirect']),
+  ...asWritten('guard', ['name', 'key']),
 
   'guard.isLoopbackHost': ({ latchkey }, { host }) => latchkey.guard.isLoopbackHost(host),
   'guard.request': ({ latchkey }, { facts }) => latchkey.guard.request(facts as never),

@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import account from './cases/account.ts'
 import callback from './cases/callback.ts'
+import capability from './cases/capability.ts'
 import classify from './cases/classify.ts'
 import config from './cases/config.ts'
 import disconnect from './cases/disconnect.ts'
@@ -13,8 +14,10 @@ import keys from './cases/keys.ts'
 import principal from './cases/principal.ts'
 import publicCode from './cases/public_code.ts'
 import redact from './cases/redact.ts'
+import repo from './cases/repo.ts'
 import returnTo from './cases/return_to.ts'
 import scope from './cases/scope.ts'
+import scopePlan from './cases/scope_plan.ts'
 import seal from './cases/seal.ts'
 import stateIssue from './cases/state_issue.ts'
 import stateVerify from './cases/state_verify.ts'
@@ -28,6 +31,7 @@ const folder = new URL('.', import.meta.url)
 const documents: Readonly<Record<string, Document>> = {
   account,
   callback,
+  capability,
   classify,
   config,
   disconnect,
@@ -37,8 +41,10 @@ const documents: Readonly<Record<string, Document>> = {
   principal,
   public_code: publicCode,
   redact,
+  repo,
   return_to: returnTo,
   scope,
+  scope_plan: scopePlan,
   seal,
   state_issue: stateIssue,
   state_verify: stateVerify,

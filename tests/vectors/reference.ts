@@ -14,7 +14,7 @@ import {
 } from 'node:crypto'
 
 export type Bytes = Uint8Array
-type Json = Readonly<Record<string, unknown>>
+export type Json = Readonly<Record<string, unknown>>
 
 export const hex = (text: string): Bytes => Buffer.from(text, 'hex')
 export const utf8 = (text: string): Bytes => Buffer.from(text, 'utf8')
@@ -201,4 +201,20 @@ export function seal(key: Key, plain: Bytes, context: readonly string[], nonce24
   cipher.setAAD(associatedData(context), { plaintextLength: plain.length })
   const sealed = Buffer.concat([nonce24, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
   return `lks1.${key.kid}.${base64url(sealed)}`
+}
+
+/** A capability of any claims and narrowings. */
+export function capabilityText(
+  version: number,
+  key: Key,
+  claims: string,
+  narrowings: readonly string[] = [],
+): string {
+  let text = `lkc${version}.${key.kid}.${base64url(claims)}`
+  let tag = hmac(subkey(key, 'capability'), utf8(text))
+  for (const narrowing of narrowings.map((one) => base64url(one))) {
+    tag = hmac(tag, utf8(narrowing))
+    text += `.${narrowing}`
+  }
+  return `${text}.${base64url(tag)}`
 }
