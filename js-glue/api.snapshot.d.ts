@@ -123,6 +123,32 @@
 // scopeFamily: plain github github_app gitlab bitbucket
 // repoProvider:  github gitlab bitbucket git
 // right:  fetch push read write lfs
+// runStatus:  running completed errored truncated aborted
+// phase:  foreground background processing unclaimed
+// found:  running finished window_passed aborted
+// life:  ended alive in_flight silent latched grace_spent too_old
+// terminal: none done error missing_api_key loop_limit auto_continue
+// runCause: none run_terminal_event_missing stale_run connection_revoked reconnect_required idle_limit
+// ending:  wait keep reconcile append
+// kept:  running within_window window_passed no_completion
+// recovery:  reconnect replay post refuse
+// recoveryReason:  live finished never_ran unavailable stale aborted existed forgotten clock_moved attempts_spent keeps_dying
+// taken:  set unset blank not_a_number negative too_large
+// recordKind: consumed_state connect_link access_cache rejected_pair run delivery rate_window session tombstone
+// sweeping:  batch paused finished
+// fate:  newest is_protected foreign surplus
+// orphaned:  run leave soft_delete restore
+// orphanReason:  defined pinned undefined feed_not_active connection_not_active deleted asked
+// linkState:  pending completed expired
+// linkReason:  waiting settled expired others_pending
+// eraseStep: block revoke connections links sessions runs caches index
+// erased: pending done absent failed
+// erasing:  step again finished
+// eraseReason:  next not_blocked partial complete not_revoked
+// advance: none tick parked
+// scheduleReason:  already_advanced next_tick after_quota unreadable out_of_range
+// faultSeen:  first window_over within_window clock_moved
+// rated:  new_window within_limit not_charged limited
 
 // dist/connection-types.d.ts
 import type {
@@ -321,6 +347,7 @@ export { makeLatchkey } from './latchkey.ts'
 export type * from './types.ts'
 export type * from './refresh-types.ts'
 export type * from './scope-types.ts'
+export type * from './retention-types.ts'
 
 // dist/index.node.d.ts
 export * from './index.ts'
@@ -604,6 +631,265 @@ export interface Refresh {
     },
   ): Classified
   describe(row: Uint8Array, now: number): RowDescription
+}
+export {}
+
+// dist/retention-types.d.ts
+import type { abi } from './abi.gen.ts'
+type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
+export type RunStatus = Names<'runStatus'>
+export type RunPhase = Names<'phase'>
+export type TerminalKind = Exclude<Names<'terminal'>, 'none'>
+export type RunCause = Exclude<Names<'runCause'>, 'none'>
+export type RecordKind = Names<'recordKind'>
+export type EraseStep = Names<'eraseStep'>
+export type EraseOutcome = Names<'erased'>
+export interface Run {
+  readonly status: RunStatus
+  readonly startedAt: number
+  readonly heartbeatAt?: number | undefined
+  readonly aliveAt?: number | undefined
+  readonly completedAt?: number | undefined
+  readonly inFlight?: boolean | undefined
+}
+export interface StaleRules {
+  readonly phase?: RunPhase
+  readonly silenceMs?: number
+  readonly inFlightMs?: number
+  readonly livenessMs?: number
+  readonly maxAgeMs?: number
+  readonly exact?: boolean
+}
+export interface TerminalPlan {
+  readonly action: Names<'ending'>
+  readonly status: RunStatus
+  readonly event?: {
+    readonly seq: number
+    readonly kind: TerminalKind
+    readonly code?: RunCause
+    readonly recoverable?: boolean
+  }
+}
+export interface Wanted {
+  readonly lookedUp: boolean
+  readonly postedAt?: number | undefined
+  readonly attempts?: number
+  readonly earlyDeaths?: number
+}
+export interface Feed {
+  readonly status: string
+  readonly connectionStatus: string
+  readonly defined: boolean
+  readonly pinned?: boolean
+  readonly deleted?: boolean
+  readonly restore?: boolean
+}
+export interface ConnectLink {
+  readonly state: Names<'linkState'>
+  readonly expiresAt: number
+  readonly otherPending: boolean
+}
+export interface Due {
+  readonly every: string
+  readonly anchor: number
+  readonly slot?: number | undefined
+  readonly quotaResetAt?: number | undefined
+  readonly matched: boolean
+}
+export interface DedupeFacts {
+  readonly forwardedAt?: number | undefined
+  readonly entries: number
+}
+export interface RateWindow {
+  readonly startedAt: number
+  readonly count: number
+}
+export interface SweepCursor {
+  readonly pending: number
+  readonly lane: number
+  readonly open: boolean
+  readonly asked: number
+  readonly spent: number
+}
+export type Sweep =
+  | {
+      readonly action: 'batch'
+      readonly kind: RecordKind
+      readonly before: number
+      readonly limit: number
+      readonly cursor: SweepCursor
+    }
+  | {
+      readonly action: 'paused' | 'finished'
+      readonly nextAt: number
+      readonly cursor: SweepCursor
+    }
+export interface Retention {
+  readonly lifetimes: Readonly<Record<RecordKind, number>>
+  setting(
+    text: string | undefined,
+    fallbackMs: number,
+    options?: {
+      maxMs?: number
+      warn?: (reason: Exclude<Names<'taken'>, 'set' | 'unset'>) => void
+    },
+  ): number
+  reconnect(
+    run: Run,
+    now: number,
+    options?: {
+      windowMs?: number
+    },
+  ): {
+    readonly surface: boolean
+    readonly reason: Names<'found'>
+    readonly since: number
+  }
+  stale(
+    run: Run,
+    now: number,
+    rules?: StaleRules,
+  ): {
+    readonly stale: boolean
+    readonly reason: Names<'life'>
+    readonly dueAt?: number
+    readonly completedAt?: number
+    readonly early?: boolean
+  }
+  prune(
+    run: Run,
+    now: number,
+    windows?: {
+      completedMs?: number
+      unsuccessfulMs?: number
+      reconnectMs?: number
+    },
+  ): {
+    readonly remove: boolean
+    readonly reason: Names<'kept'>
+    readonly day: number
+    readonly dueAt?: number
+  }
+  terminal(
+    status: RunStatus,
+    log: {
+      readonly lastSeq: number
+      readonly end?: TerminalKind | undefined
+    },
+    cause?: RunCause,
+  ): TerminalPlan
+  recover(
+    runs: readonly Run[],
+    wanted: Wanted,
+    now: number,
+    rules?: {
+      windowMs?: number
+      retentionMs?: number
+      maxAttempts?: number
+      stale?: StaleRules
+    },
+  ): {
+    readonly action: Names<'recovery'>
+    readonly reason: Names<'recoveryReason'>
+    readonly run?: number
+  }
+  keepNewest(
+    entries: readonly {
+      readonly name: string
+      readonly modifiedAt: number
+    }[],
+    options?: {
+      inUse?: string
+      keep?: number
+      digits?: number
+    },
+  ): {
+    readonly fates: readonly Names<'fate'>[]
+    readonly remove: readonly string[]
+  }
+  orphan(feed: Feed): {
+    readonly action: Names<'orphaned'>
+    readonly reason: Names<'orphanReason'>
+  }
+  resumes(pausedFor: string, ended: string): boolean
+  link(
+    link: ConnectLink,
+    now: number,
+  ): {
+    readonly state: Names<'linkState'>
+    readonly endConnection: boolean
+    readonly reason: Names<'linkReason'>
+  }
+  schedule(
+    due: Due,
+    now: number,
+  ): {
+    readonly action: Names<'advance'>
+    readonly reason: Names<'scheduleReason'>
+    readonly nextAt?: number
+  }
+  fingerprint(parts: readonly string[]): string
+  dedupe(
+    facts: DedupeFacts,
+    now: number,
+    options?: {
+      windowMs?: number
+      maxEntries?: number
+    },
+  ): {
+    readonly forward: boolean
+    readonly reason: Names<'faultSeen'>
+    readonly evict: number
+  }
+  rateLimit(
+    stored: RateWindow | undefined,
+    works: boolean,
+    now: number,
+    rules?: {
+      limit?: number
+      windowMs?: number
+    },
+  ): {
+    readonly allow: boolean
+    readonly reason: Names<'rated'>
+    readonly window: RateWindow
+    readonly retryAfterMs?: number
+  }
+  bucket(address: string | null | undefined): string
+  expiry(
+    at: number,
+    ttlMs: number,
+    now: number,
+    options?: {
+      minMs?: number
+    },
+  ): {
+    readonly expiresAt: number
+    readonly expired: boolean
+    readonly physicalMs: number
+  }
+  sweep(
+    lanes: Iterable<RecordKind>,
+    cursor: SweepCursor | undefined,
+    removed: number,
+    now: number,
+    options?: {
+      rows?: number
+      batch?: number
+      intervalMs?: number
+    },
+  ): Sweep
+  erase(outcomes: {
+    readonly [step in EraseStep]?: EraseOutcome
+  }): {
+    readonly action: Names<'erasing'>
+    readonly reason: Names<'eraseReason'>
+    readonly step?: EraseStep
+    readonly receipt: {
+      readonly erased: readonly EraseStep[]
+      readonly failed: readonly EraseStep[]
+    }
+  }
 }
 export {}
 
@@ -938,6 +1224,7 @@ export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
 import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
+import type { Retention } from './retention-types.ts'
 export declare const skipBinding: unique symbol
 export type Alg = 'HS256' | 'EdDSA'
 export interface Owner {
@@ -1288,6 +1575,7 @@ export interface Latchkey {
     decide(answer: RevocationAnswer): DisconnectResult
   }
   readonly refresh: Refresh
+  readonly retention: Retention
   redact(text: string): string
   readonly webhook: {
     headers(profile: string): WebhookHeaders | null

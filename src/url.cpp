@@ -223,4 +223,20 @@ bool is_loopback_host(std::string_view host) noexcept {
   return address ? is_loopback_v4(*address) : is_localhost(authority->host);
 }
 
+Result<Address> parse_address(std::string_view text) noexcept {
+  if (const auto address = ipv4(text)) {
+    return Address{0,
+                   0,
+                   0,
+                   0,
+                   0,
+                   0xffff,
+                   static_cast<std::uint16_t>(*address >> 16),
+                   static_cast<std::uint16_t>(*address & 0xffff)};
+  }
+  const auto groups = ipv6(text);
+  if (!groups) return Errc::claim_invalid;
+  return groups->value;
+}
+
 }  // namespace latchkey::url

@@ -6,8 +6,12 @@
 
 #include "latchkey/error.hpp"
 #include "latchkey/keys.hpp"
+#include "latchkey/rate.hpp"
 #include "latchkey/refresh.hpp"
 #include "latchkey/repo.hpp"
+#include "latchkey/retention.hpp"
+#include "latchkey/run.hpp"
+#include "latchkey/schedule.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/upstream.hpp"
 
@@ -421,6 +425,47 @@ struct RefreshRowReply {
   std::uint8_t standing;
 };
 
+/// A run: the request itself, or one of several in a row. Absent times are -1.
+struct RetentionRunRequest {
+  double started_at_ms;
+  double heartbeat_at_ms;
+  double alive_at_ms;
+  double completed_at_ms;
+  std::uint8_t status;
+  std::uint8_t in_flight;
+  std::uint8_t unused[6];
+};
+
+/// What a decision about keeping comes to; each says in the glue which fields it uses.
+struct RetentionReply {
+  ReplyHead head;
+  double at_ms;
+  double due_at_ms;
+  Slice list;
+  std::uint32_t count;
+  std::uint8_t action;
+  std::uint8_t reason;
+  std::uint8_t kind;
+  std::uint8_t status;
+  std::uint8_t flag;
+  std::uint8_t unused[7];
+};
+
+struct RetentionSweepReply {
+  ReplyHead head;
+  double before_ms;
+  double next_at_ms;
+  std::uint32_t limit;
+  std::uint32_t asked;
+  std::uint32_t spent;
+  std::uint16_t pending;
+  std::uint8_t action;
+  std::uint8_t kind;
+  std::uint8_t lane;
+  std::uint8_t open;
+  std::uint8_t unused[6];
+};
+
 /// A field as the generator and the layout hash see it.
 struct Field {
   std::string_view name;
@@ -687,6 +732,27 @@ inline constexpr Field refresh_row_reply[] = {
     LK_FIELD(RefreshRowReply, standing),
 };
 
+inline constexpr Field retention_run_request[] = {
+    LK_FIELD(RetentionRunRequest, started_at_ms), LK_FIELD(RetentionRunRequest, heartbeat_at_ms),
+    LK_FIELD(RetentionRunRequest, alive_at_ms),   LK_FIELD(RetentionRunRequest, completed_at_ms),
+    LK_FIELD(RetentionRunRequest, status),        LK_FIELD(RetentionRunRequest, in_flight),
+};
+inline constexpr Field retention_reply[] = {
+    LK_FIELD(RetentionReply, head),      LK_FIELD(RetentionReply, at_ms),
+    LK_FIELD(RetentionReply, due_at_ms), LK_FIELD(RetentionReply, list),
+    LK_FIELD(RetentionReply, count),     LK_FIELD(RetentionReply, action),
+    LK_FIELD(RetentionReply, reason),    LK_FIELD(RetentionReply, kind),
+    LK_FIELD(RetentionReply, status),    LK_FIELD(RetentionReply, flag),
+};
+inline constexpr Field retention_sweep_reply[] = {
+    LK_FIELD(RetentionSweepReply, head),       LK_FIELD(RetentionSweepReply, before_ms),
+    LK_FIELD(RetentionSweepReply, next_at_ms), LK_FIELD(RetentionSweepReply, limit),
+    LK_FIELD(RetentionSweepReply, asked),      LK_FIELD(RetentionSweepReply, spent),
+    LK_FIELD(RetentionSweepReply, pending),    LK_FIELD(RetentionSweepReply, action),
+    LK_FIELD(RetentionSweepReply, kind),       LK_FIELD(RetentionSweepReply, lane),
+    LK_FIELD(RetentionSweepReply, open),
+};
+
 inline constexpr Layout layouts[] = {
     {"StateIssueRequest", sizeof(StateIssueRequest), state_issue_request},
     {"StateVerifyRequest", sizeof(StateVerifyRequest), state_verify_request},
@@ -715,6 +781,9 @@ inline constexpr Layout layouts[] = {
     {"RefreshEffect", sizeof(RefreshEffect), refresh_effect},
     {"RefreshStepReply", sizeof(RefreshStepReply), refresh_step_reply},
     {"RefreshRowReply", sizeof(RefreshRowReply), refresh_row_reply},
+    {"RetentionRunRequest", sizeof(RetentionRunRequest), retention_run_request},
+    {"RetentionReply", sizeof(RetentionReply), retention_reply},
+    {"RetentionSweepReply", sizeof(RetentionSweepReply), retention_sweep_reply},
 };
 
 /// The name of an enumerator as it stands in the source; empty for a number that has none.
@@ -781,6 +850,32 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<scope::Family>("scopeFamily"),
     enumeration<repo::Provider>("repoProvider"),
     enumeration<upstream::Right>("right"),
+    enumeration<retention::Status>("runStatus"),
+    enumeration<retention::Phase>("phase"),
+    enumeration<retention::Found>("found"),
+    enumeration<retention::Life>("life"),
+    enumeration<retention::Terminal>("terminal"),
+    enumeration<retention::Cause>("runCause"),
+    enumeration<retention::Ending>("ending"),
+    enumeration<retention::Kept>("kept"),
+    enumeration<retention::Action>("recovery"),
+    enumeration<retention::Why>("recoveryReason"),
+    enumeration<retention::Taken>("taken"),
+    enumeration<retention::Kind>("recordKind"),
+    enumeration<retention::Sweeping>("sweeping"),
+    enumeration<retention::Fate>("fate"),
+    enumeration<retention::Orphaned>("orphaned"),
+    enumeration<retention::OrphanReason>("orphanReason"),
+    enumeration<retention::LinkState>("linkState"),
+    enumeration<retention::LinkReason>("linkReason"),
+    enumeration<retention::EraseStep>("eraseStep"),
+    enumeration<retention::Erased>("erased"),
+    enumeration<retention::Erasing>("erasing"),
+    enumeration<retention::EraseReason>("eraseReason"),
+    enumeration<retention::Advance>("advance"),
+    enumeration<retention::ScheduleReason>("scheduleReason"),
+    enumeration<retention::Seen>("faultSeen"),
+    enumeration<retention::Rated>("rated"),
 };
 
 /// One list for both directions, so that no length of time is read as another.
@@ -843,7 +938,8 @@ static_assert(
               CallbackPlanReply, PrincipalReply, ScopeTargetReply, GuardRequestReply, ExchangeReply,
               AccountReply, DisconnectReply, WebhookReply, RefreshClassifyRequest,
               RefreshClassifyReply, ConfigReply, RefreshSettings, RefreshAdmitRequest,
-              RefreshStepRequest, RefreshEffect, RefreshStepReply, RefreshRowReply>);
+              RefreshStepRequest, RefreshEffect, RefreshStepReply, RefreshRowReply,
+              RetentionRunRequest, RetentionReply, RetentionSweepReply>);
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(RefreshStepRequest) <= reply_at &&
               sizeof(RefreshRowReply) <= data_at - reply_at &&
               sizeof(StateReply) <= data_at - reply_at);

@@ -86,5 +86,10 @@ int main() {
   }
   std::printf("  },\n  \"refreshDefaults\": {");
   print_defaults();
-  std::printf(" }\n}\n");
+  std::printf(" },\n  \"lifetimes\": [");
+  for (std::size_t kind = 0; kind < retention::kinds; ++kind) {
+    const auto ms = retention::lifetime(static_cast<retention::Kind>(kind)).value;
+    std::printf("%s%lld", kind == 0 ? "" : ", ", static_cast<long long>(ms));
+  }
+  std::printf("]\n}\n");
 }

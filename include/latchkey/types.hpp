@@ -57,9 +57,15 @@ struct UnixMillis {
 
   /// The moment `d` later, saturating at both ends of the range.
   [[nodiscard]] constexpr UnixMillis plus(Millis d) const noexcept {
-    if (d.value > max - value) return {max};
-    if (d.value < -value) return {0};
-    return {value + d.value};
+    std::int64_t sum = 0;
+    if (__builtin_add_overflow(value, d.value, &sum)) return {d.value < 0 ? 0 : max};
+    return {sum < 0 ? 0 : sum > max ? max : sum};
+  }
+  /// How long it is until `other`: negative where that lies before, and saturating.
+  [[nodiscard]] constexpr Millis until(UnixMillis other) const noexcept {
+    std::int64_t difference = 0;
+    if (!__builtin_sub_overflow(other.value, value, &difference)) return {difference};
+    return {value < 0 ? INT64_MAX : INT64_MIN};
   }
 };
 

@@ -3,6 +3,8 @@
 
 #include "latchkey/types.hpp"
 
+#include <array>
+
 namespace latchkey::url {
 
 inline constexpr std::size_t max_url = 2048;
@@ -36,5 +38,14 @@ struct Url {
 /// @param host  as in a Host header or in `Url::host`.
 /// @see   RFC 6761 section 6.3, RFC 1122 section 3.2.1.3, RFC 4291 section 2.5
 [[nodiscard]] bool is_loopback_host(std::string_view host) noexcept;
+
+/// The eight groups of an IPv6 address; an IPv4 address is mapped.
+using Address = std::array<std::uint16_t, 8>;
+
+/// Reads an IP address: four plain decimal octets, or any text form of IPv6 without zone.
+///
+/// @return the address, or `claim_invalid`.
+/// @see   RFC 4291 sections 2.2 and 2.5.5.2
+[[nodiscard]] Result<Address> parse_address(std::string_view text) noexcept;
 
 }  // namespace latchkey::url

@@ -20,6 +20,7 @@ import { generateKey, parseKeys, publicJwks } from './keys.ts'
 import { Module } from './module.ts'
 import { redact } from './redact.ts'
 import { admit, describe, step } from './refresh.ts'
+import { makeRetention } from './retention.ts'
 import { capabilities, checkName, parseRepo, scopes, storageKey, upstreams } from './scope.ts'
 import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
 import type { Latchkey, Verifier } from './types.ts'
@@ -85,6 +86,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
       classify: (provider, answer, context) => classifyRefresh(m, provider, answer, context),
       describe: (row, now) => describe(m, row, now),
     },
+    retention: makeRetention(m),
     redact: (text) => redact(m, text),
     webhook: {
       headers: (profile) => webhookHeaders(m, profile),

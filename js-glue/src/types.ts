@@ -1,6 +1,7 @@
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
 import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
+import type { Retention } from './retention-types.ts'
 
 /** Says that this verifier cannot see the binding cookie. Never pass it on the way to an exchange. */
 export const skipBinding: unique symbol = Symbol('latchkey.skipBinding')
@@ -369,6 +370,7 @@ export interface Latchkey {
   readonly account: { read(answer: HttpAnswer, ctx: { profile: string }): Account }
   readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }
   readonly refresh: Refresh
+  readonly retention: Retention
   /**
    * The text with every token, secret and credential in it replaced by `[redacted]`. At most 24,000 bytes; a longer
    * text is refused with `output_too_small`. Never cut a text before it is redacted.

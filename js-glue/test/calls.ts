@@ -487,6 +487,7 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       isNo: (turn) => (turn as RefreshStep).effects.length === 0,
     },
     { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice(), now] },
+    ...retentionCalls(lk),
     {
       name: 'redact',
       run: lk.redact,
@@ -544,6 +545,132 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       data: ['0.event', '0.id'],
     },
     { name: 'config.check', run: lk.config.check, args: () => [{ ...environment }], inner: '0.' },
+  ]
+}
+
+function retentionCalls({ retention }: Latchkey): Call[] {
+  const run = () =>
+    ({ status: 'running', startedAt: now - 60_000, heartbeatAt: now - 1, inFlight: true }) as const
+  const done = () => ({ status: 'errored', startedAt: now - 60_000, completedAt: now - 5_000 }) as const
+  return [
+    {
+      name: 'retention.setting',
+      run: retention.setting,
+      args: () => ['60000', 86_400_000, { maxMs: 604_800_000, warn: () => undefined }],
+    },
+    {
+      name: 'retention.reconnect',
+      run: retention.reconnect,
+      args: () => [done(), now, { windowMs: 1_200_000 }],
+    },
+    {
+      name: 'retention.stale',
+      run: retention.stale,
+      args: () => [
+        { ...run(), aliveAt: now - 2 },
+        now,
+        { phase: 'background', silenceMs: 5, inFlightMs: 870_000, livenessMs: 120_000, maxAgeMs: 9e9 },
+      ],
+    },
+    {
+      name: 'retention.prune',
+      run: retention.prune,
+      args: () => [done(), now, { completedMs: 1, unsuccessfulMs: 2, reconnectMs: 3 }],
+    },
+    {
+      name: 'retention.terminal',
+      run: retention.terminal,
+      args: () => ['running', { lastSeq: 41 }, 'stale_run'],
+    },
+    {
+      name: 'retention.terminal',
+      run: retention.terminal,
+      args: () => ['running', { lastSeq: 41, end: 'done' }, 'idle_limit'],
+    },
+    {
+      name: 'retention.recover',
+      run: retention.recover,
+      args: () => [
+        [run(), done()],
+        { lookedUp: true, postedAt: now - 1_000, attempts: 1, earlyDeaths: 0 },
+        now,
+        { windowMs: 1_200_000, retentionMs: 86_400_000, maxAttempts: 5, stale: { phase: 'foreground' } },
+      ],
+    },
+    {
+      name: 'retention.keepNewest',
+      run: retention.keepNewest,
+      args: () => [
+        [
+          { name: 'a'.repeat(64), modifiedAt: now },
+          { name: 'canary-entry-51d0', modifiedAt: now - 1 },
+        ],
+        { inUse: 'b'.repeat(64), keep: 1, digits: 64 },
+      ],
+    },
+    {
+      name: 'retention.orphan',
+      run: retention.orphan,
+      args: () => [{ status: 'active', connectionStatus: 'active', defined: true, pinned: false }],
+      isNo: (answer) => (answer as { action: string }).action === 'leave',
+    },
+    {
+      name: 'retention.resumes',
+      run: retention.resumes,
+      args: () => ['canary-reason-77aa', 'canary-reason-77aa'],
+      isNo: no,
+    },
+    {
+      name: 'retention.link',
+      run: retention.link,
+      args: () => [{ state: 'pending', expiresAt: now, otherPending: false }, now],
+    },
+    {
+      name: 'retention.schedule',
+      run: retention.schedule,
+      args: () => [{ every: '15m', anchor: 0, slot: now, quotaResetAt: now + 5, matched: true }, now],
+      isNo: (answer) => (answer as { action: string }).action === 'parked',
+    },
+    {
+      name: 'retention.fingerprint',
+      run: retention.fingerprint,
+      args: () => [['job failed', 'TypeError', 'canary-message-1f2e', 'at run']],
+      free: ['0.0', '0.1', '0.2', '0.3'],
+    },
+    {
+      name: 'retention.dedupe',
+      run: retention.dedupe,
+      args: () => [{ forwardedAt: now - 5, entries: 3 }, now, { windowMs: 60_000, maxEntries: 1_000 }],
+    },
+    {
+      name: 'retention.rateLimit',
+      run: retention.rateLimit,
+      args: () => [{ startedAt: now - 5, count: 3 }, true, now, { limit: 5, windowMs: 900_000 }],
+    },
+    {
+      name: 'retention.bucket',
+      run: retention.bucket,
+      args: () => ['2001:db8::1'],
+      data: ['0'],
+      isNo: (answer) => answer === 'anonymous',
+    },
+    {
+      name: 'retention.expiry',
+      run: retention.expiry,
+      args: () => [now, 300_000, now, { minMs: 60_000 }],
+    },
+    {
+      name: 'retention.sweep',
+      run: retention.sweep,
+      args: () => [
+        ['run', 'delivery'],
+        { pending: 16, lane: 4, open: true, asked: 200, spent: 200 },
+        200,
+        now,
+        { rows: 2_000, batch: 200, intervalMs: 300_000 },
+      ],
+    },
+    { name: 'retention.erase', run: retention.erase, args: () => [{ block: 'done', revoke: 'failed' }] },
   ]
 }
 

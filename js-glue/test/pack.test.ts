@@ -40,6 +40,8 @@ const modules = [
   'redact',
   'refresh',
   'refresh-types',
+  'retention',
+  'retention-types',
   'scope',
   'scope-types',
   'state',

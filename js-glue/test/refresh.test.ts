@@ -53,8 +53,9 @@ describe('the names', () => {
       News: abi.enums.news,
       Standing: abi.enums.standing,
     }
-    // Those of scope and repositories are behind them; their headers have them at their numbers by the vectors.
-    assert.equal(Object.keys(names).length, Object.keys(abi.enums).indexOf('scope'))
+    // Those behind are other engines'.
+    const own = Object.keys(abi.enums).indexOf('scope')
+    assert.deepEqual(Object.values(names), Object.values(abi.enums).slice(0, own))
     for (const [type, list] of Object.entries(names)) {
       const [, body] = header.match(new RegExp(`enum class ${type} : std::uint8_t \\{([^}]*)\\}`))!
       const written = [...body!.matchAll(/^\s*(\w+) = (\d+)/gm)].map(([, name, number]) => [

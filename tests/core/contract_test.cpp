@@ -17,8 +17,12 @@
 #include "latchkey/keys.hpp"
 #include "latchkey/principal.hpp"
 #include "latchkey/profile.hpp"
+#include "latchkey/rate.hpp"
 #include "latchkey/redact.hpp"
+#include "latchkey/retention.hpp"
 #include "latchkey/return_to.hpp"
+#include "latchkey/run.hpp"
+#include "latchkey/schedule.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/seal.hpp"
 #include "latchkey/state.hpp"
@@ -69,6 +73,14 @@ static_assert(std::is_trivially_copyable_v<Result<state::State>> &&
               std::is_trivially_copyable_v<config::Config> &&
               std::is_trivially_copyable_v<config::Verdict> &&
               std::is_trivially_copyable_v<Result<webhook::News>>);
+static_assert(
+    is_plain<retention::Setting, retention::Expiry, retention::Cursor, retention::Sweep,
+             retention::Orphan, retention::Link, retention::Erase, retention::Reconnect,
+             retention::Stale, Result<retention::TerminalPlan>, retention::Prune, retention::Dedupe,
+             retention::Rate, retention::Bucket, retention::Fingerprint>);
+static_assert(std::is_trivially_copyable_v<retention::Run> &&
+              std::is_trivially_copyable_v<retention::Recover> &&
+              std::is_trivially_copyable_v<retention::Schedule>);
 // A signature being checked leaves the module as bytes and comes back.
 static_assert(is_plain<crypto::MacStream, webhook::Stream> && sizeof(webhook::Stream) == 152);
 
@@ -312,6 +324,33 @@ TEST_CASE("threat T26 contract: null and empty input to the decisions") {
   webhook::update(stream, {});
   CHECK(name(webhook::finish(stream, {}, {})) == "webhook_invalid");
   CHECK(name(webhook::read(nobody, {}, {}, {}, {}, {}, {})) == "webhook_unreadable");
+  namespace keep = retention;
+  CHECK(keep::setting({}, {}, {}).reason == keep::Taken::unset);
+  CHECK(keep::setting("", {}, {}).reason == keep::Taken::blank);
+  CHECK(keep::expiry({}, {}, {}, {}).expired);
+  CHECK(keep::sweep(0, {}, 0, {}, {}, {}).action == keep::Sweeping::finished);
+  CHECK(keep::keep_newest({}, {}, 3, 64, {}) == 0);
+  CHECK(traps([] {
+    keep::Fate fate{};
+    static_cast<void>(keep::keep_newest({}, {}, 3, 64, {&fate, 1}));
+  }));
+  CHECK(traps([] { static_cast<void>(keep::lifetime(static_cast<keep::Kind>(keep::kinds))); }));
+  CHECK(keep::orphan({}).action == keep::Orphaned::leave);
+  CHECK_FALSE(keep::resumes({}, {}));
+  CHECK(keep::link(keep::LinkState::pending, {}, true, {}).state == keep::LinkState::expired);
+  const keep::Erased nothing_erased[keep::erase_steps]{};
+  CHECK(keep::erase(nothing_erased).step == keep::EraseStep::block);
+  CHECK(keep::reconnect({}, {}, {}).surface);
+  CHECK_FALSE(keep::stale({}, {}, {}).stale);
+  CHECK_FALSE(keep::prune({}, {}, {}).remove);
+  CHECK(keep::terminal(keep::Status::running, {}, keep::Cause::none)->action == keep::Ending::wait);
+  CHECK(keep::recover({}, {}, {}, {}).reason == keep::Why::unavailable);
+  CHECK(keep::schedule({}, {}).action == keep::Advance::none);
+  CHECK(keep::fingerprint({}).view() == std::string(32, '0'));
+  CHECK(keep::dedupe({}, 0, {}, {}, 0).forward);
+  CHECK(keep::rate_limit({}, true, {}, {}).allow);
+  CHECK(keep::bucket({}).view() == "anonymous");
+  CHECK(name(url::parse_address({})) == "claim_invalid");
   CHECK_FALSE(scope::connect_target({}, scope::Scope::user));
   CHECK_FALSE(scope::connect_target({}, scope::Scope::org));
   CHECK_FALSE(scope::erase_target({}, scope::Eraser::service, {}));

@@ -11,8 +11,12 @@
 #include "latchkey/exchange.hpp"
 #include "latchkey/guard.hpp"
 #include "latchkey/principal.hpp"
+#include "latchkey/rate.hpp"
 #include "latchkey/redact.hpp"
+#include "latchkey/retention.hpp"
 #include "latchkey/return_to.hpp"
+#include "latchkey/run.hpp"
+#include "latchkey/schedule.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/seal.hpp"
 #include "latchkey/state.hpp"
@@ -660,6 +664,330 @@ Json keys_generate(const Json& in) {
   return written(generated, out);
 }
 
+// Retention: names by number, as they cross.
+using Names = std::vector<std::string_view>;
+const Names statuses = {"", "running", "completed", "errored", "truncated", "aborted"};
+const Names terminals = {"none", "done", "error", "missing_api_key", "loop_limit", "auto_continue"};
+const Names causes = {"none",
+                      "run_terminal_event_missing",
+                      "stale_run",
+                      "connection_revoked",
+                      "reconnect_required",
+                      "idle_limit"};
+const Names record_kinds = {"consumed_state", "connect_link", "access_cache",
+                            "rejected_pair",  "run",          "delivery",
+                            "rate_window",    "session",      "tombstone"};
+const Names erase_step_names = {"block",    "revoke", "connections", "links",
+                                "sessions", "runs",   "caches",      "index"};
+
+template <class E> std::string_view named(const Names& names, E value) {
+  return names.at(static_cast<std::size_t>(value));
+}
+template <class E> E by_name(const Names& names, std::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (name.empty() || found == names.end()) throw Refused{Errc::claim_invalid};
+  return static_cast<E>(found - names.begin());
+}
+/// A member of options that may be left out, options that may be left out too.
+const Json* given(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found == in.end() ? nullptr : &*found;
+}
+UnixMillis time_of(const Json& value) { return value_of(UnixMillis::from_f64(number(value))); }
+std::optional<UnixMillis> maybe_time(const Json& in, const char* name) {
+  const Json* value = given(in, name);
+  return value == nullptr ? std::nullopt : std::optional{time_of(*value)};
+}
+void take(const Json& in, const char* name, Millis& out) {
+  if (const auto value = maybe_time(in, name)) out = {value->value};
+}
+std::uint32_t count_of(const Json& value) {
+  const auto count = UnixMillis::from_f64(number(value));
+  if (!count) throw Refused{Errc::claim_invalid};
+  return static_cast<std::uint32_t>(count->value);
+}
+void take(const Json& in, const char* name, std::uint32_t& out) {
+  if (const Json* value = given(in, name)) out = count_of(*value);
+}
+Json member(const Json& in, const char* name) { return in.value(name, Json::object()); }
+bool flag(const Json& in, const char* name) { return in.value(name, false); }
+void put_due(Json& out, UnixMillis at) {
+  if (at.value != UnixMillis::max) out["dueAt"] = at.value;
+}
+
+retention::Run run_of(const Json& in) {
+  retention::Run run;
+  run.status = by_name<retention::Status>(statuses, text(in, "status"));
+  run.in_flight = flag(in, "inFlight");
+  run.started_at = time_of(in.at("startedAt"));
+  run.heartbeat_at = maybe_time(in, "heartbeatAt");
+  run.alive_at = maybe_time(in, "aliveAt");
+  run.completed_at = maybe_time(in, "completedAt");
+  return run;
+}
+
+retention::StaleRules rules_of(const Json& in) {
+  retention::StaleRules rules;
+  if (in.contains("phase")) {
+    rules.silence = retention::stale_after(by_name<retention::Phase>(
+        {"", "foreground", "background", "processing", "unclaimed"}, text(in, "phase")));
+  }
+  take(in, "silenceMs", rules.silence);
+  take(in, "inFlightMs", rules.in_flight);
+  take(in, "livenessMs", rules.liveness);
+  take(in, "maxAgeMs", rules.max_age);
+  rules.exact = flag(in, "exact");
+  return rules;
+}
+
+Json retention_setting(const Json& in) {
+  Millis max = retention::max_window;
+  take(in, "maxMs", max);
+  const auto words = in.contains("text") ? std::optional{text(in, "text")} : std::nullopt;
+  const auto read = retention::setting(words, {time_of(in.at("fallbackMs")).value}, max);
+  const Names reasons = {"", "set", "unset", "blank", "not_a_number", "negative", "too_large"};
+  return {{"ms", read.value.value}, {"reason", named(reasons, read.reason)}};
+}
+
+Json retention_reconnect(const Json& in) {
+  Millis window = retention::reconnect_window;
+  take(member(in, "options"), "windowMs", window);
+  const auto run = run_of(in.at("run"));
+  const auto found = retention::reconnect(run, now_of(in), window);
+  const Names reasons = {"", "running", "finished", "window_passed", "aborted"};
+  return {{"surface", found.surface},
+          {"reason", named(reasons, found.reason)},
+          {"since", found.since.value}};
+}
+
+Json retention_stale(const Json& in) {
+  const auto rules = rules_of(member(in, "rules"));
+  const auto found = retention::stale(run_of(in.at("run")), rules, now_of(in));
+  const Names reasons = {"",       "ended",   "alive",       "in_flight",
+                         "silent", "latched", "grace_spent", "too_old"};
+  Json out = {{"stale", found.stale}, {"reason", named(reasons, found.reason)}};
+  put_due(out, found.due_at);
+  if (!found.stale) return out;
+  out["completedAt"] = found.completed_at.value;
+  out["early"] = found.early;
+  return out;
+}
+
+Json retention_prune(const Json& in) {
+  retention::Windows windows;
+  const Json given_windows = member(in, "windows");
+  take(given_windows, "completedMs", windows.completed);
+  take(given_windows, "unsuccessfulMs", windows.unsuccessful);
+  take(given_windows, "reconnectMs", windows.reconnect);
+  const auto found = retention::prune(run_of(in.at("run")), windows, now_of(in));
+  const Names reasons = {"", "running", "within_window", "window_passed", "no_completion"};
+  Json out = {
+      {"remove", found.remove}, {"reason", named(reasons, found.reason)}, {"day", found.day}};
+  put_due(out, found.due_at);
+  return out;
+}
+
+Json retention_terminal(const Json& in) {
+  const Json& log = in.at("log");
+  const auto status = by_name<retention::Status>(statuses, text(in, "status"));
+  retention::Log known;
+  if (log.contains("end")) known.end = by_name<retention::Terminal>(terminals, text(log, "end"));
+  auto cause = retention::Cause::none;
+  if (in.contains("cause")) cause = by_name<retention::Cause>(causes, text(in, "cause"));
+  const auto last = UnixMillis::from_f64(number(log.at("lastSeq")));
+  if (!last) throw Refused{Errc::claim_invalid};
+  known.last_seq = static_cast<std::uint64_t>(last->value);
+  const auto plan = value_of(retention::terminal(status, known, cause));
+  const Names actions = {"", "wait", "keep", "reconcile", "append"};
+  Json out = {{"action", named(actions, plan.action)}, {"status", named(statuses, plan.status)}};
+  if (plan.action != retention::Ending::append) return out;
+  Json event = {{"seq", plan.seq}, {"kind", named(terminals, plan.kind)}};
+  if (plan.code != retention::Cause::none) {
+    event["code"] = named(causes, plan.code);
+    event["recoverable"] = plan.recoverable;
+  }
+  out["event"] = event;
+  return out;
+}
+
+Json retention_recover(const Json& in) {
+  // The most that cross at once.
+  if (in.at("runs").size() > 64) throw Refused{Errc::output_too_small};
+  std::vector<retention::Run> runs;
+  for (const Json& run : in.at("runs")) runs.push_back(run_of(run));
+  const Json& wanted = in.at("wanted");
+  retention::Wanted asked{flag(wanted, "lookedUp"), maybe_time(wanted, "postedAt"), 0, 0};
+  take(wanted, "attempts", asked.attempts);
+  take(wanted, "earlyDeaths", asked.early_deaths);
+  const auto plan = retention::recover(runs, asked, {}, now_of(in));
+  const Names reasons = {
+      "",        "live",    "finished",  "never_ran",   "unavailable",    "stale",
+      "aborted", "existed", "forgotten", "clock_moved", "attempts_spent", "keeps_dying"};
+  Json out = {{"action", named({"", "reconnect", "replay", "post", "refuse"}, plan.action)},
+              {"reason", named(reasons, plan.reason)}};
+  if (plan.run) out["run"] = *plan.run;
+  return out;
+}
+
+Json retention_keep_newest(const Json& in) {
+  std::vector<retention::Entry> entries;
+  for (const Json& entry : in.at("entries")) {
+    entries.push_back({text(entry, "name"), time_of(entry.at("modifiedAt"))});
+  }
+  const Json options = member(in, "options");
+  std::uint32_t keep = 3;
+  take(options, "keep", keep);
+  std::vector<retention::Fate> fates(entries.size());
+  static_cast<void>(retention::keep_newest(entries, text(options, "inUse"), keep,
+                                           retention::digits_of_ref, fates));
+  Json said = Json::array();
+  Json remove = Json::array();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    said.push_back(named({"", "newest", "is_protected", "foreign", "surplus"}, fates[i]));
+    if (fates[i] == retention::Fate::surplus) remove.push_back(entries[i].name);
+  }
+  return {{"fates", said}, {"remove", remove}};
+}
+
+Json retention_orphan(const Json& in) {
+  const Json& feed = in.at("feed");
+  const auto activity = [&](const char* name) {
+    return text(feed, name) == "active" ? retention::Activity::active : retention::Activity::other;
+  };
+  const auto found =
+      retention::orphan({activity("status"), activity("connectionStatus"), flag(feed, "defined"),
+                         flag(feed, "pinned"), flag(feed, "deleted"), flag(feed, "restore")});
+  const Names reasons = {
+      "",        "defined", "pinned", "undefined", "feed_not_active", "connection_not_active",
+      "deleted", "asked"};
+  return {{"action", named({"", "run", "leave", "soft_delete", "restore"}, found.action)},
+          {"reason", named(reasons, found.reason)}};
+}
+
+Json retention_link(const Json& in) {
+  const Names states = {"", "pending", "completed", "expired"};
+  const Json& link = in.at("link");
+  const auto found =
+      retention::link(by_name<retention::LinkState>(states, text(link, "state")),
+                      time_of(link.at("expiresAt")), flag(link, "otherPending"), now_of(in));
+  return {{"state", named(states, found.state)},
+          {"endConnection", found.end_connection},
+          {"reason", named({"", "waiting", "settled", "expired", "others_pending"}, found.reason)}};
+}
+
+Json retention_schedule(const Json& in) {
+  const Json& due = in.at("due");
+  const auto found =
+      retention::schedule({text(due, "every"), time_of(due.at("anchor")), maybe_time(due, "slot"),
+                           maybe_time(due, "quotaResetAt"), flag(due, "matched")},
+                          now_of(in));
+  const Names reasons = {"",           "already_advanced", "next_tick", "after_quota",
+                         "unreadable", "out_of_range"};
+  Json out = {{"action", named({"none", "tick", "parked"}, found.action)},
+              {"reason", named(reasons, found.reason)}};
+  if (found.next_at) out["nextAt"] = found.next_at->value;
+  return out;
+}
+
+Json retention_fingerprint(const Json& in) {
+  std::vector<std::string_view> parts;
+  for (const Json& part : in.at("parts")) parts.push_back(part.get_ref<const std::string&>());
+  if (parts.size() > 16) throw Refused{Errc::output_too_small};
+  return retention::fingerprint(parts).view();
+}
+
+Json retention_dedupe(const Json& in) {
+  const Json& facts = in.at("facts");
+  const auto found =
+      retention::dedupe(maybe_time(facts, "forwardedAt"), count_of(facts.at("entries")), now_of(in),
+                        retention::dedupe_window, retention::max_faults);
+  const Names reasons = {"", "first", "window_over", "within_window", "clock_moved"};
+  return {
+      {"forward", found.forward}, {"reason", named(reasons, found.reason)}, {"evict", found.evict}};
+}
+
+Json retention_rate_limit(const Json& in) {
+  retention::RateWindow stored;
+  if (const Json* known = given(in, "stored")) {
+    stored = {time_of(known->at("startedAt")), count_of(known->at("count"))};
+  }
+  const auto found = retention::rate_limit(stored, flag(in, "works"), {}, now_of(in));
+  const Names reasons = {"", "new_window", "within_limit", "not_charged", "limited"};
+  Json out = {
+      {"allow", found.allow},
+      {"reason", named(reasons, found.reason)},
+      {"window", {{"startedAt", found.window.started_at.value}, {"count", found.window.count}}}};
+  if (!found.allow) out["retryAfterMs"] = found.retry_after.value;
+  return out;
+}
+
+Json retention_expiry(const Json& in) {
+  Millis min{};
+  take(member(in, "options"), "minMs", min);
+  const auto end =
+      retention::expiry(time_of(in.at("madeAt")), {time_of(in.at("ttlMs")).value}, now_of(in), min);
+  return {{"expiresAt", end.expires_at.value},
+          {"expired", end.expired},
+          {"physicalMs", end.physical.value}};
+}
+
+Json retention_sweep(const Json& in) {
+  unsigned lanes = 0;
+  for (const Json& lane : in.at("lanes")) {
+    lanes |= 1U << static_cast<unsigned>(
+                 by_name<retention::Kind>(record_kinds, lane.get_ref<const std::string&>()));
+  }
+  const Json at = member(in, "cursor");
+  const auto small = [&](const char* name) { return at.value(name, 0U); };
+  const retention::Cursor cursor{static_cast<std::uint16_t>(small("pending")),
+                                 static_cast<std::uint8_t>(small("lane")), flag(at, "open"),
+                                 small("asked"), small("spent")};
+  retention::Budget budget;
+  take(member(in, "options"), "rows", budget.rows);
+  const auto plan =
+      retention::sweep(static_cast<std::uint16_t>(lanes), cursor, count_of(in.at("removed")),
+                       budget, now_of(in), retention::sweep_interval);
+  Json out = {{"action", named({"", "batch", "paused", "finished"}, plan.action)},
+              {"cursor",
+               {{"pending", plan.cursor.pending},
+                {"lane", plan.cursor.lane},
+                {"open", plan.cursor.open},
+                {"asked", plan.cursor.asked},
+                {"spent", plan.cursor.spent}}}};
+  if (plan.action == retention::Sweeping::batch) {
+    out["kind"] = named(record_kinds, plan.lane);
+    out["before"] = plan.before.value;
+    out["limit"] = plan.limit;
+  } else {
+    out["nextAt"] = plan.next_at.value;
+  }
+  return out;
+}
+
+Json retention_erase(const Json& in) {
+  retention::Erased outcomes[retention::erase_steps]{};
+  for (std::size_t i = 0; i < retention::erase_steps; ++i) {
+    const std::string step{erase_step_names[i]};
+    if (!in.at("outcomes").contains(step)) continue;
+    outcomes[i] = by_name<retention::Erased>({"pending", "done", "absent", "failed"},
+                                             text(in.at("outcomes"), step.c_str()));
+  }
+  const auto plan = retention::erase(outcomes);
+  const auto steps = [](unsigned bits) {
+    Json out = Json::array();
+    for (std::size_t i = 0; i < retention::erase_steps; ++i) {
+      if ((bits >> i & 1) != 0) out.push_back(erase_step_names[i]);
+    }
+    return out;
+  };
+  const Names reasons = {"", "next", "not_blocked", "partial", "complete", "not_revoked"};
+  Json out = {{"action", named({"", "step", "again", "finished"}, plan.action)},
+              {"reason", named(reasons, plan.reason)},
+              {"receipt", {{"erased", steps(plan.erased)}, {"failed", steps(plan.failed)}}}};
+  if (plan.action == retention::Erasing::step) out["step"] = named(erase_step_names, plan.step);
+  return out;
+}
+
 using Operation = Json (*)(const Json&);
 
 struct Named {
@@ -714,6 +1042,28 @@ constexpr Named operations[] = {
     {"refresh.classify", refresh_classify},
     {"account.read", account_read},
     {"disconnect.decide", disconnect_decide},
+    {"retention.setting", retention_setting},
+    {"retention.reconnect", retention_reconnect},
+    {"retention.stale", retention_stale},
+    {"retention.prune", retention_prune},
+    {"retention.terminal", retention_terminal},
+    {"retention.recover", retention_recover},
+    {"retention.keepNewest", retention_keep_newest},
+    {"retention.orphan", retention_orphan},
+    {"retention.resumes",
+     [](const Json& in) -> Json {
+       return retention::resumes(text(in, "pausedFor"), text(in, "ended"));
+     }},
+    {"retention.link", retention_link},
+    {"retention.schedule", retention_schedule},
+    {"retention.fingerprint", retention_fingerprint},
+    {"retention.dedupe", retention_dedupe},
+    {"retention.rateLimit", retention_rate_limit},
+    {"retention.bucket",
+     [](const Json& in) -> Json { return retention::bucket(text(in, "address")).view(); }},
+    {"retention.expiry", retention_expiry},
+    {"retention.sweep", retention_sweep},
+    {"retention.erase", retention_erase},
     {"redact", redact_text},
     {"webhook.headers", webhook_headers},
     {"webhook.verify", webhook_verify},
@@ -761,8 +1111,9 @@ std::vector<Json> read_vectors() {
 
 }  // namespace
 
-TEST_CASE("T15 T18 T19 T21 T22 T23 T24 T25 T26 T27 T28 T29 T33 T38 T51 T01 T03 T05 T06 T10 T11 T14 "
-          "T17 T35 T36 T43 T44 T48 T56 golden vectors") {
+TEST_CASE("T01 T03 T05 T06 T10 T11 T14 T15 T17 T18 T19 T21 T22 T23 T24 T25 T26 T27 T28 T29 T33 T35 "
+          "T36 T38 T43 T44 T48 T49 T51 T56 T57 T58 T59 T60 T61 T62 T63 T64 T65 T66 T67 T69 T70 T71 "
+          "T73 golden vectors") {
   std::string lines;
   std::size_t count = 0;
   for (const Json& vector : read_vectors()) {

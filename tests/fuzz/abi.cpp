@@ -73,6 +73,26 @@ std::int32_t lk_webhook_begin(U32, U32, U32, U32, U32, U32, U32, U32, U32) noexc
 std::int32_t lk_webhook_update(U32, U32, U32, U32) noexcept;
 std::int32_t lk_webhook_finish(U32, U32, U32, U32, double) noexcept;
 std::int32_t lk_webhook_read(U32, U32, U32, U32, U32, U32, U32, U32, double, U32) noexcept;
+std::int32_t lk_retention_setting(U32, U32, U32, double, double) noexcept;
+std::int32_t lk_retention_reconnect(double, double) noexcept;
+std::int32_t lk_retention_stale(double, U32, double, double, double, double, U32) noexcept;
+std::int32_t lk_retention_prune(double, double, double, double) noexcept;
+std::int32_t lk_retention_terminal(U32, double, U32, U32) noexcept;
+std::int32_t lk_retention_recover(U32, U32, double, U32, double, double, double, double, double,
+                                  double, U32, double, double, double, double, U32) noexcept;
+std::int32_t lk_retention_expiry(double, double, double, double) noexcept;
+std::int32_t lk_retention_sweep(U32, U32, U32, U32, double, double, double, double, double, double,
+                                double) noexcept;
+std::int32_t lk_retention_keep_newest(U32, U32, U32, U32, U32, U32, double, double, U32) noexcept;
+std::int32_t lk_retention_orphan(U32) noexcept;
+std::int32_t lk_retention_resumes(U32, U32, U32, U32) noexcept;
+std::int32_t lk_retention_link(U32, double, U32, double) noexcept;
+std::int32_t lk_retention_erase(U32, U32) noexcept;
+std::int32_t lk_retention_schedule(U32, U32, double, double, double, U32, double) noexcept;
+std::int32_t lk_retention_fingerprint(U32, U32, U32) noexcept;
+std::int32_t lk_retention_dedupe(double, double, double, double, double) noexcept;
+std::int32_t lk_retention_rate_limit(double, double, U32, double, double, double) noexcept;
+std::int32_t lk_retention_bucket(U32, U32, U32) noexcept;
 }
 
 namespace {
@@ -246,6 +266,48 @@ std::int32_t refresh_classify(Numbers& n) {
   return lk_refresh_classify();
 }
 
+void put_run(Numbers& n) {
+  RetentionRunRequest in{};
+  for (double* time :
+       {&in.started_at_ms, &in.heartbeat_at_ms, &in.alive_at_ms, &in.completed_at_ms}) {
+    *time = n.time();
+  }
+  in.status = n.byte() % 7;
+  in.in_flight = n.byte();
+  put_request(in);
+}
+
+std::int32_t retain(Numbers& n, Slice a, Slice b, Slice c, U32 free) {
+  const auto t = [&n] { return n.time(); };
+  // In a fixed order, whatever the compiler makes of a call's arguments.
+  const double times[10] = {t(), t(), t(), t(), t(), t(), t(), t(), t(), t()};
+  const auto& [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9] = times;
+  const U32 few = n.byte() % 7;
+  put_run(n);
+  switch (n.byte() % 18) {
+  case 0: return lk_retention_setting(a.at, a.len, few % 2, t0, t1);
+  case 1: return lk_retention_reconnect(t0, t1);
+  case 2: return lk_retention_stale(t0, few, t1, t2, t3, t4, few % 2);
+  case 3: return lk_retention_prune(t0, t1, t2, t3);
+  case 4: return lk_retention_terminal(few, t0, n.byte() % 7, n.byte() % 7);
+  case 5:
+    return lk_retention_recover(a.at, few * sizeof(RetentionRunRequest), t0, 1, t1, t2, t3, t4, t5,
+                                t6, few, t7, t8, t9, t0, few % 2);
+  case 6: return lk_retention_expiry(t0, t1, t2, t3);
+  case 7: return lk_retention_sweep(n.any(), n.any(), n.any(), few, t0, t1, t2, t3, t4, t5, t6);
+  case 8: return lk_retention_keep_newest(a.at, a.len, b.at, b.len, c.at, c.len, t0, t1, free);
+  case 9: return lk_retention_orphan(n.any());
+  case 10: return lk_retention_resumes(a.at, a.len, b.at, b.len);
+  case 11: return lk_retention_link(few, t0, few % 2, t1);
+  case 12: return lk_retention_erase(a.at, n.byte() < 0xc0 ? 8 : a.len);
+  case 13: return lk_retention_schedule(a.at, a.len, t0, t1, t2, few, t3);
+  case 14: return lk_retention_fingerprint(a.at, a.len, free);
+  case 15: return lk_retention_dedupe(t0, t1, t2, t3, t4);
+  case 16: return lk_retention_rate_limit(t0, t1, few, t2, t3, t4);
+  default: return lk_retention_bucket(a.at, a.len, free);
+  }
+}
+
 std::int32_t call(std::uint8_t which, Numbers& n) {
   const Slice ring = n.keys<keys::Key>();
   const Slice a = n.slice();
@@ -276,7 +338,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
       lk_upstream_lfs_right,
       lk_capability_attenuate,
   };
-  switch (which % 36) {
+  switch (which % 37) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);
   case 1: return lk_keys_parse(a.at, a.len, free);
   case 2: return lk_keys_public_jwks(ring.at, ring.len, free);
@@ -309,6 +371,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   case 33: return lk_capability_mint(ring.at, ring.len, a.at, a.len, b.at, b.len, n.time(), free);
   case 34: return lk_capability_verify(ring.at, ring.len, a.at, a.len, n.time(), free);
   case 31: return lk_config_check(a.at, a.len, free);
+  case 35: return retain(n, a, b, c, free);
   case 25: return lk_redact(a.at, a.len, free);
   case 26: return lk_webhook_headers(a.at, a.len, free);
   case 27:

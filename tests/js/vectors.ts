@@ -157,6 +157,40 @@ const operations: Readonly<Record<string, Operation>> = {
   'disconnect.decide': ({ latchkey }, { answer }) =>
     latchkey.disconnect.decide(answer.kind === 'status' ? { kind: 'status', ...answerOf(answer) } : answer),
 
+  'retention.setting': ({ latchkey }, { text, fallbackMs, maxMs }) => {
+    let reason = text === undefined ? 'unset' : 'set'
+    const ms = latchkey.retention.setting(text, fallbackMs, {
+      ...(maxMs === undefined ? {} : { maxMs }),
+      warn: (why) => (reason = why),
+    })
+    return { ms, reason }
+  },
+  'retention.reconnect': ({ latchkey }, { run, now, options }) =>
+    latchkey.retention.reconnect(run, Number(now), options),
+  'retention.stale': ({ latchkey }, { run, now, rules }) => latchkey.retention.stale(run, Number(now), rules),
+  'retention.prune': ({ latchkey }, { run, now, windows }) =>
+    latchkey.retention.prune(run, Number(now), windows),
+  'retention.terminal': ({ latchkey }, { status, log, cause }) =>
+    latchkey.retention.terminal(status, { ...log, lastSeq: Number(log.lastSeq) }, cause),
+  'retention.recover': ({ latchkey }, { runs, wanted, now, rules }) =>
+    latchkey.retention.recover(runs, wanted, Number(now), rules),
+  'retention.keepNewest': ({ latchkey }, { entries, options }) =>
+    latchkey.retention.keepNewest(entries, options),
+  'retention.orphan': ({ latchkey }, { feed }) => latchkey.retention.orphan(feed),
+  'retention.resumes': ({ latchkey }, { pausedFor, ended }) => latchkey.retention.resumes(pausedFor, ended),
+  'retention.link': ({ latchkey }, { link, now }) => latchkey.retention.link(link, Number(now)),
+  'retention.schedule': ({ latchkey }, { due, now }) => latchkey.retention.schedule(due, Number(now)),
+  'retention.fingerprint': ({ latchkey }, { parts }) => latchkey.retention.fingerprint(parts),
+  'retention.dedupe': ({ latchkey }, { facts, now, options }) =>
+    latchkey.retention.dedupe(facts, Number(now), options),
+  'retention.rateLimit': ({ latchkey }, { stored, works, now, rules }) =>
+    latchkey.retention.rateLimit(stored, works, Number(now), rules),
+  'retention.bucket': ({ latchkey }, { address }) => latchkey.retention.bucket(address),
+  'retention.expiry': ({ latchkey }, { madeAt, ttlMs, now, options }) =>
+    latchkey.retention.expiry(Number(madeAt), Number(ttlMs), Number(now), options),
+  'retention.sweep': ({ latchkey }, { lanes, cursor, removed, now, options }) =>
+    latchkey.retention.sweep(lanes, cursor, removed, Number(now), options),
+  'retention.erase': ({ latchkey }, { outcomes }) => latchkey.retention.erase(outcomes),
   redact: ({ latchkey }, { text }) => latchkey.redact(text),
   'webhook.headers': ({ latchkey }, { profile }) => latchkey.webhook.headers(profile),
   'webhook.verify': ({ latchkey }, { secret, signature, body, now, profile, timestamp, delivery: id }) => {

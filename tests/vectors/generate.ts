@@ -15,6 +15,7 @@ import principal from './cases/principal.ts'
 import publicCode from './cases/public_code.ts'
 import redact from './cases/redact.ts'
 import repo from './cases/repo.ts'
+import retention from './cases/retention.ts'
 import returnTo from './cases/return_to.ts'
 import scope from './cases/scope.ts'
 import scopePlan from './cases/scope_plan.ts'
@@ -42,6 +43,7 @@ const documents: Readonly<Record<string, Document>> = {
   public_code: publicCode,
   redact,
   repo,
+  retention,
   return_to: returnTo,
   scope,
   scope_plan: scopePlan,
