@@ -78,6 +78,13 @@ std::string_view to_string(Errc code) noexcept {
   case Errc::capability_expired: return "capability_expired";
   case Errc::capability_revoked: return "capability_revoked";
   case Errc::container_mismatch: return "container_mismatch";
+  case Errc::turn_invalid: return "turn_invalid";
+  case Errc::mode_invalid: return "mode_invalid";
+  case Errc::model_invalid: return "model_invalid";
+  case Errc::credential_invalid: return "credential_invalid";
+  case Errc::queue_full: return "queue_full";
+  case Errc::message_conflict: return "message_conflict";
+  case Errc::message_ended: return "message_ended";
   }
   return {};
 }
@@ -178,6 +185,13 @@ std::string_view meaning(Errc code) noexcept {
   case Errc::capability_expired: return "the capability is past its life";
   case Errc::capability_revoked: return "made before everything of its owner was revoked";
   case Errc::container_mismatch: return "made for another container";
+  case Errc::turn_invalid: return "no text, too long, or not UTF-8";
+  case Errc::mode_invalid: return "not a mode that there is";
+  case Errc::model_invalid: return "not a model that there is";
+  case Errc::credential_invalid: return "the credential has a form that none has";
+  case Errc::queue_full: return "as many messages wait as may";
+  case Errc::message_conflict: return "that id belongs to a message that says something else";
+  case Errc::message_ended: return "that message has ended; a new one needs a new id";
   }
   return {};
 }
@@ -241,7 +255,8 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::container_mismatch: return PublicCode::not_allowed;
 
   case Errc::store_unavailable:
-  case Errc::temporarily_unavailable: return PublicCode::temporarily_unavailable;
+  case Errc::temporarily_unavailable:
+  case Errc::queue_full: return PublicCode::temporarily_unavailable;
 
   case Errc::slice_invalid:
   case Errc::output_too_small:
@@ -266,7 +281,13 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::store_unfit:
   case Errc::lease_too_short:
   case Errc::name_invalid:
-  case Errc::credential_incomplete: return PublicCode::misconfigured;
+  case Errc::credential_incomplete:
+  case Errc::turn_invalid:
+  case Errc::mode_invalid:
+  case Errc::model_invalid:
+  case Errc::credential_invalid:
+  case Errc::message_conflict:
+  case Errc::message_ended: return PublicCode::misconfigured;
   }
   LK_CHECK(false);
   return PublicCode::misconfigured;

@@ -122,6 +122,15 @@ enum class Errc : std::uint8_t {
   capability_expired = 161,  ///< past its life
   capability_revoked = 162,  ///< made before everything of its owner was revoked
   container_mismatch = 163,  ///< made for another container
+
+  // Messages of a session.
+  turn_invalid = 170,  ///< no text, too long, or not UTF-8
+  mode_invalid = 171,  ///< not a mode that there is
+  model_invalid = 172,  ///< not a model that there is
+  credential_invalid = 173,  ///< the credential has a form that none has
+  queue_full = 174,  ///< as many messages wait as may
+  message_conflict = 175,  ///< that id belongs to a message that says something else
+  message_ended = 176,  ///< that message is done or has failed; a new one needs a new id
 };
 
 /// What a URL, a page or a caller outside may ever see.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "latchkey/account.hpp"
+#include "latchkey/admission.hpp"
 #include "latchkey/answer.hpp"
 #include "latchkey/callback.hpp"
 #include "latchkey/capability.hpp"

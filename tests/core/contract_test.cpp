@@ -3,6 +3,7 @@
 #include "support.hpp"
 
 #include "latchkey/account.hpp"
+#include "latchkey/admission.hpp"
 #include "latchkey/answer.hpp"
 #include "latchkey/callback.hpp"
 #include "latchkey/classify.hpp"

@@ -92,6 +92,13 @@ const struct Row {
     {161, "capability_expired", "not_allowed"},
     {162, "capability_revoked", "not_allowed"},
     {163, "container_mismatch", "not_allowed"},
+    {170, "turn_invalid", "misconfigured"},
+    {171, "mode_invalid", "misconfigured"},
+    {172, "model_invalid", "misconfigured"},
+    {173, "credential_invalid", "misconfigured"},
+    {174, "queue_full", "temporarily_unavailable"},
+    {175, "message_conflict", "misconfigured"},
+    {176, "message_ended", "misconfigured"},
 };
 
 const char* const public_codes[] = {

@@ -13,6 +13,10 @@ export type Code = ErrorCode | HttpCode
 const statuses: Partial<Record<Code, number>> = {
   request_invalid: 400,
   webhook_unreadable: 400,
+  turn_invalid: 400,
+  mode_invalid: 400,
+  model_invalid: 400,
+  credential_invalid: 400,
   principal_missing: 401,
   principal_invalid: 401,
   principal_expired: 401,
@@ -28,8 +32,11 @@ const statuses: Partial<Record<Code, number>> = {
   method_not_allowed: 405,
   reconnect_required: 409,
   revoked: 409,
+  message_conflict: 409,
+  message_ended: 409,
   too_large: 413,
   media_type_refused: 415,
+  queue_full: 429,
   store_unavailable: 503,
   temporarily_unavailable: 503,
 }

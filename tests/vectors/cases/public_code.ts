@@ -53,7 +53,7 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'capability_revoked',
     'container_mismatch',
   ],
-  temporarily_unavailable: ['store_unavailable', 'temporarily_unavailable'],
+  temporarily_unavailable: ['store_unavailable', 'temporarily_unavailable', 'queue_full'],
   misconfigured: [
     'name_invalid',
     'credential_incomplete',
@@ -79,6 +79,12 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'corrupt',
     'store_unfit',
     'lease_too_short',
+    'turn_invalid',
+    'mode_invalid',
+    'model_invalid',
+    'credential_invalid',
+    'message_conflict',
+    'message_ended',
   ],
 }
 
