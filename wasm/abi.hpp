@@ -4,7 +4,6 @@
 /// so that it has the same layout on the host (where `dump_abi` prints it) and in the module.
 #pragma once
 
-#include "latchkey/admission.hpp"
 #include "latchkey/error.hpp"
 #include "latchkey/keys.hpp"
 #include "latchkey/rate.hpp"
@@ -132,23 +131,6 @@ struct RefreshClassifyRequest {
   std::uint16_t status;
   std::uint8_t absence;
   std::uint8_t unspent;
-};
-
-/// `modes` and `models` are lists; records are absent where nothing is stored.
-struct AdmissionPlanRequest {
-  double now_ms;
-  double composed_at_ms;
-  Slice id;
-  Slice turn;
-  Slice mode;
-  Slice model;
-  Slice modes;
-  Slice models;
-  Slice session;
-  Slice message;
-  std::uint32_t free;
-  std::uint8_t offer;
-  std::uint8_t unused[3];
 };
 
 /// Every reply begins with how far the arena was used (for wiping) and where an error was noticed.
@@ -484,26 +466,6 @@ struct RetentionSweepReply {
   std::uint8_t unused[6];
 };
 
-/// The records are there where there is something to write or to acknowledge; `stage` and what
-/// follows are the message's. `at_ms` is 0 where no alarm is to be set.
-struct AdmissionPlanReply {
-  ReplyHead head;
-  double epoch;
-  double next_epoch;
-  double at_ms;
-  double number;
-  Slice session;
-  Slice message;
-  std::uint8_t act;
-  std::uint8_t then;
-  std::uint8_t blob;
-  std::uint8_t stage;
-  std::uint8_t credential;
-  std::uint8_t failure;
-  std::uint8_t sends;
-  std::uint8_t unused;
-};
-
 /// A field as the generator and the layout hash see it.
 struct Field {
   std::string_view name;
@@ -790,23 +752,6 @@ inline constexpr Field retention_sweep_reply[] = {
     LK_FIELD(RetentionSweepReply, kind),       LK_FIELD(RetentionSweepReply, lane),
     LK_FIELD(RetentionSweepReply, open),
 };
-inline constexpr Field admission_plan_request[] = {
-    LK_FIELD(AdmissionPlanRequest, now_ms),  LK_FIELD(AdmissionPlanRequest, composed_at_ms),
-    LK_FIELD(AdmissionPlanRequest, id),      LK_FIELD(AdmissionPlanRequest, turn),
-    LK_FIELD(AdmissionPlanRequest, mode),    LK_FIELD(AdmissionPlanRequest, model),
-    LK_FIELD(AdmissionPlanRequest, modes),   LK_FIELD(AdmissionPlanRequest, models),
-    LK_FIELD(AdmissionPlanRequest, session), LK_FIELD(AdmissionPlanRequest, message),
-    LK_FIELD(AdmissionPlanRequest, free),    LK_FIELD(AdmissionPlanRequest, offer),
-};
-inline constexpr Field admission_plan_reply[] = {
-    LK_FIELD(AdmissionPlanReply, head),       LK_FIELD(AdmissionPlanReply, epoch),
-    LK_FIELD(AdmissionPlanReply, next_epoch), LK_FIELD(AdmissionPlanReply, at_ms),
-    LK_FIELD(AdmissionPlanReply, number),     LK_FIELD(AdmissionPlanReply, session),
-    LK_FIELD(AdmissionPlanReply, message),    LK_FIELD(AdmissionPlanReply, act),
-    LK_FIELD(AdmissionPlanReply, then),       LK_FIELD(AdmissionPlanReply, blob),
-    LK_FIELD(AdmissionPlanReply, stage),      LK_FIELD(AdmissionPlanReply, credential),
-    LK_FIELD(AdmissionPlanReply, failure),    LK_FIELD(AdmissionPlanReply, sends),
-};
 
 inline constexpr Layout layouts[] = {
     {"StateIssueRequest", sizeof(StateIssueRequest), state_issue_request},
@@ -839,8 +784,6 @@ inline constexpr Layout layouts[] = {
     {"RetentionRunRequest", sizeof(RetentionRunRequest), retention_run_request},
     {"RetentionReply", sizeof(RetentionReply), retention_reply},
     {"RetentionSweepReply", sizeof(RetentionSweepReply), retention_sweep_reply},
-    {"AdmissionPlanRequest", sizeof(AdmissionPlanRequest), admission_plan_request},
-    {"AdmissionPlanReply", sizeof(AdmissionPlanReply), admission_plan_reply},
 };
 
 /// The name of an enumerator as it stands in the source; empty for a number that has none.
@@ -933,14 +876,6 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<retention::ScheduleReason>("scheduleReason"),
     enumeration<retention::Seen>("faultSeen"),
     enumeration<retention::Rated>("rated"),
-    enumeration<admission::Repository>("repository"),
-    enumeration<admission::Offer>("offer"),
-    enumeration<admission::Act>("admissionAct"),
-    enumeration<admission::Blob>("admissionBlob"),
-    enumeration<admission::Stage>("stage"),
-    enumeration<admission::Credential>("credential"),
-    enumeration<admission::Failure>("failure"),
-    enumeration<admission::Outcome>("admissionOutcome"),
 };
 
 /// One list for both directions, so that no length of time is read as another.
@@ -1004,8 +939,7 @@ static_assert(
               AccountReply, DisconnectReply, WebhookReply, RefreshClassifyRequest,
               RefreshClassifyReply, ConfigReply, RefreshSettings, RefreshAdmitRequest,
               RefreshStepRequest, RefreshEffect, RefreshStepReply, RefreshRowReply,
-              RetentionRunRequest, RetentionReply, RetentionSweepReply, AdmissionPlanRequest,
-              AdmissionPlanReply>);
+              RetentionRunRequest, RetentionReply, RetentionSweepReply>);
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(RefreshStepRequest) <= reply_at &&
               sizeof(RefreshRowReply) <= data_at - reply_at &&
               sizeof(StateReply) <= data_at - reply_at);

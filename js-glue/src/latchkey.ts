@@ -1,6 +1,5 @@
 import { decideDisconnect, readAccount, readExchange } from './answers.ts'
 import { abi } from './abi.gen.ts'
-import { drainMessage, offer, planMessage, settleMessage } from './admission.ts'
 import { classifyRefresh } from './classify.ts'
 import { checkConfig } from './config.ts'
 import {
@@ -88,12 +87,6 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
       describe: (row, now) => describe(m, row, now),
     },
     retention: makeRetention(m),
-    admission: {
-      offer: (repository, token) => offer(m, repository, token),
-      plan: (candidate, session, message, context) => planMessage(m, candidate, session, message, context),
-      drain: (session, message, context) => drainMessage(m, session, message, context),
-      settle: (session, message, report, context) => settleMessage(m, session, message, report, context),
-    },
     redact: (text) => redact(m, text),
     webhook: {
       headers: (profile) => webhookHeaders(m, profile),
