@@ -69,7 +69,8 @@ Bucket bucket(std::string_view address) noexcept {
       std::all_of(g.begin(), g.begin() + 5, [](auto v) { return v == 0; }) && g[5] == 0xffff;
   if (v4) {
     for (int shift = 0; shift < 4; ++shift) {
-      const unsigned octet = g[shift < 2 ? 6 : 7] >> (shift % 2 == 0 ? 8 : 0) & 0xffU;
+      const unsigned group = g[shift < 2 ? 6 : 7];
+      const unsigned octet = group >> (shift % 2 == 0 ? 8U : 0U) & 0xffU;
       if (shift > 0) text[size++] = '.';
       if (octet >= 100) text[size++] = hex_digits[octet / 100];
       if (octet >= 10) text[size++] = hex_digits[octet / 10 % 10];

@@ -748,10 +748,12 @@ TEST_CASE("admission: records of every kind, and bytes that are none") {
   for (unsigned run = 0; run < 100'000; ++run) {
     std::string session = bytes_of_record(good.session);
     std::string message = bytes_of_record(good.message);
-    for (unsigned n = random() % 3; n > 0; --n)
-      session[random() % session.size()] ^= 1 << random() % 8;
-    for (unsigned n = random() % 3; n > 0; --n)
-      message[random() % message.size()] ^= 1 << random() % 8;
+    for (std::string* bytes : {&session, &message}) {
+      for (auto n = random() % 3; n > 0; --n) {
+        char& byte = (*bytes)[random() % bytes->size()];
+        byte = static_cast<char>(byte ^ (1 << random() % 8));
+      }
+    }
     const auto s = decode_session(latchkey::bytes_of(session));
     const auto m = decode_message(latchkey::bytes_of(message));
     if (s && m) look(*s, *m);
