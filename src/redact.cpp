@@ -357,11 +357,14 @@ private:
     if (name == Name::header && sign.c != '=' && !quoted) return replace(value, end_of_line(value));
     // A list of them, which a person or a program wrote with brackets.
     if (u.c == '[' && sign.c != '=' && name != Name::weak) return replace(value, end_of_list(open));
+    const bool may_be_word = name == Name::weak && sign.c != '=' && !element;
     if (has(open, marker)) {
+      // What stood here was no secret as a whole, or nothing would stand behind it.
+      if (may_be_word) return false;
       return replace(value, std::max(open + marker.size(), end_of_run(value, sign, quoted)));
     }
     if (u.c == '{' || (u.c == '[' && quoted)) return false;
-    if (name == Name::weak && sign.c != '=' && !element &&
+    if (may_be_word &&
         (quoted || !is_opaque(text_.substr(value, end_of_token(value, base64) - value),
                               blank ? min_inside : min_rest))) {
       return false;
