@@ -164,6 +164,7 @@ constexpr std::string_view implications[] = {
     // Permissions of an app, `name:level`; the levels follow one another, see `is_level_of`.
     {},
     // docs.gitlab.com, "Personal access token scopes".
+    // NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text in two lines.
     "api read_api,read_user,read_repository,write_repository\n"
     "write_repository read_repository\nwrite_registry read_registry\n",
     // support.atlassian.com, "Use OAuth on Bitbucket Cloud".

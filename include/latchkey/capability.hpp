@@ -18,8 +18,8 @@ inline constexpr std::size_t max_repo = 512;
 inline constexpr std::size_t max_narrowings = 8;
 inline constexpr std::size_t nonce_size = 16;
 inline constexpr Millis skew = seconds(60);
-inline constexpr Millis max_life_v1 = seconds(2 * 3600);
-inline constexpr Millis max_life_v2 = seconds(4 * 3600);
+inline constexpr Millis max_life_v1 = seconds(2LL * 3600);
+inline constexpr Millis max_life_v2 = seconds(4LL * 3600);
 
 enum class Purpose : std::uint8_t { git = 1, api = 2 };
 

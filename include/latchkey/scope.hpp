@@ -254,7 +254,7 @@ struct Places {
 /// What lies in one place.
 enum class Held : std::uint8_t { nothing = 1, part = 2, whole = 3, revoked = 4 };
 
-inline constexpr Millis rejected_ttl = seconds(15 * 60);
+inline constexpr Millis rejected_ttl = seconds(15LL * 60);
 inline constexpr std::size_t max_candidates = 16;
 
 struct Candidate {
