@@ -704,6 +704,24 @@ TEST_CASE("admission: waits by class, and when attempts begin anew") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("admission: classes that take turns do not go on for ever") {
+  Stored at = admitted(candidate_of("a"), {});
+  UnixMillis now = start.plus(seconds(1));
+  unsigned sends = 0;
+  while (at.message.stage == Stage::queued && sends < 100) {
+    at = after(drain(at.session, at.message, now));
+    if (at.message.stage != Stage::queued) break;
+    ++sends;
+    const Failure failure = sends % 2 == 0 ? Failure::overloaded : Failure::unreachable;
+    const Report report{Outcome::undelivered, failure, at.message.sends};
+    at = after(settle(at.session, at.message, report, now));
+    now = now.plus(seconds(200));
+  }
+  CHECK(sends == 20);
+  CHECK(at.message.stage == Stage::failed);
+  CHECK(at.session.open == 0);
+}
+
 TEST_CASE("T53 admission: no credential in any plan") {
   const std::string canary = "canary-4f1d9c7a-credential";
   Candidate in = candidate_of("a", offer(Repository::generic_git, canary));
@@ -782,6 +800,9 @@ TEST_CASE("admission: an intent is its three parts, wherever one ends") {
        std::vector<std::array<std::string_view, 3>>{{"ab", "c", "d"},
                                                     {"a", "bc", "d"},
                                                     {"a", "b", "cd"},
+                                                    {"a", "b", "ce"},
+                                                    {"a", "c", "cd"},
+                                                    {"b", "b", "cd"},
                                                     {"abc", "d", ""},
                                                     {"", "abc", "d"},
                                                     {"", "", "abcd"}}) {
@@ -791,5 +812,5 @@ TEST_CASE("admission: an intent is its three parts, wherever one ends") {
     in.model = model;
     seen.insert(intent_of(in).bytes);
   }
-  CHECK(seen.size() == 6);
+  CHECK(seen.size() == 9);
 }
