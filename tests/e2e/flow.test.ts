@@ -244,6 +244,8 @@ flow('disconnect revokes at the server and says so', async () => {
   await person.card('local').locator('.ask summary').click()
   await person.card('local').locator('.ask .danger').click()
   await person.page.locator('.card[data-provider="local"][data-status="disconnected"]').waitFor()
+  // What the page said of the sign-in is over.
+  assert.equal(await person.page.locator('#notice').innerText(), '')
   assert.equal((await introspect(stack, held))['active'], false)
   assert.deepEqual((await call(stack, 'alex', 'POST', tokenPath, {})).body, { error: 'not_connected' })
   await leave(person)

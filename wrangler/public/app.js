@@ -286,10 +286,15 @@ const disconnect = async (form) => {
   try {
     const path = `/api/connections/${encodeURIComponent(row.provider)}?owner=${row.owner.kind}`
     const result = await ask(path, { method: 'DELETE', headers: { 'content-type': 'application/json' } })
-    if (!result.deleted && result.reason && result.reason !== 'not_connected') {
-      problem.textContent = `${row.title} did not confirm it, so nothing was changed. Try again in a minute.`
+    if (!result.deleted) {
+      problem.textContent =
+        result.reason === 'replaced'
+          ? `${row.title} was connected again meanwhile, and that connection stays. Reload to see it.`
+          : `${row.title} did not confirm it, so nothing was changed. Try again in a minute.`
       return
     }
+    // What was said of the sign-in that ends here is over.
+    region.notice.replaceChildren()
     proofs.delete(keyOf(row))
     await refresh()
     tell('good', farewell(row.title, result))
