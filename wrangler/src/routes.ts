@@ -23,28 +23,14 @@ import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
+import { decoded, reads, type Call, type Method, type Route } from './route.ts'
 import { describeSession } from './session.ts'
 import { webhook } from './webhook.ts'
-
-interface Call {
-  readonly app: App
-  readonly request: Request
-  readonly url: URL
-  /** The path's one variable part: a provider's name, as it stands there. */
-  readonly provider: string
-}
-
-type Handler = (call: Call) => Response | Promise<Response>
-type Method = 'GET' | 'HEAD' | 'POST' | 'DELETE'
-type Methods = { readonly [method in Method]?: Handler }
 
 const json = 'application/json'
 const form = 'application/x-www-form-urlencoded'
 
-/** What only reads answers HEAD as well; what starts or ends a flow does not. */
-const reads = (handler: Handler): Methods => ({ GET: handler, HEAD: handler })
-
-const routes: readonly (readonly [RegExp, Methods])[] = [
+const routes: readonly Route[] = [
   [/^\/$/, reads(({ app, request }) => homePage(app, whoCalls(app, request), request))],
   [
     /^\/healthz$/,
@@ -80,7 +66,9 @@ const routes: readonly (readonly [RegExp, Methods])[] = [
   [/^\/disconnect\/([^/]+)$/, { POST: disconnectForm }],
   [
     /^\/webhooks\/([^/]+)$/,
-    { POST: ({ app, request, provider }) => webhook(app, providerNamed(app, provider), request) },
+    {
+      POST: ({ app, request, parts: [provider = ''] }) => webhook(app, providerNamed(app, provider), request),
+    },
   ],
   [
     /^\/dev\/sign-in$/,
@@ -99,12 +87,12 @@ export async function route(app: App, request: Request, url: URL): Promise<Respo
     const handler = Object.hasOwn(methods, request.method) ? methods[request.method as Method] : undefined
     if (!handler)
       throw new Refusal('method_not_allowed', { headers: { allow: Object.keys(methods).join(', ') } })
-    return await handler({ app, request, url, provider: match[1] ?? '' })
+    return await handler({ app, request, url, parts: match.slice(1) })
   }
   throw new Refusal('not_found')
 }
 
-function startConnect({ app, request, url, provider }: Call): Response {
+function startConnect({ app, request, url, parts: [provider = ''] }: Call): Response {
   const principal = whoCalls(app, request)
   if (!principal && app.config.dev) {
     const location = `${app.config.baseUrl}/dev/sign-in`
@@ -120,11 +108,14 @@ function startConnect({ app, request, url, provider }: Call): Response {
   return connect(app, principal ?? caller(app, request), wanted, request)
 }
 
-function finishConnect({ app, request, provider }: Call, params: URLSearchParams): Promise<Response> {
+function finishConnect(
+  { app, request, parts: [provider = ''] }: Call,
+  params: URLSearchParams,
+): Promise<Response> {
   return callback(app, whoCalls(app, request), providerNamed(app, provider), params, request)
 }
 
-async function token({ app, request, provider }: Call): Promise<Response> {
+async function token({ app, request, parts: [provider = ''] }: Call): Promise<Response> {
   const principal = trustedCaller(app, request, json)
   return Response.json(await giveToken(app, principal, provider, tokenOptions(await readJson(request))))
 }
@@ -138,7 +129,7 @@ function tokenOptions({ owner, minValidityMs, ...others }: Readonly<Record<strin
 }
 
 async function ofGeneration(
-  { app, request, provider }: Call,
+  { app, request, parts: [provider = ''] }: Call,
   verb: typeof rotateToken | typeof reportRejected,
 ): Promise<Response> {
   const principal = trustedCaller(app, request, json)
@@ -160,18 +151,10 @@ function generationOptions({
 }
 
 /** A receipt that is not complete is an answer too: some of it may have to be tried again. */
-async function deleteUser({ app, request, provider: encoded }: Call): Promise<Response> {
+async function deleteUser({ app, request, parts: [user = ''] }: Call): Promise<Response> {
   const principal = trustedCaller(app, request, json)
-  const receipt = await eraseUser(app, principal, decodedPart(encoded))
+  const receipt = await eraseUser(app, principal, decoded(user))
   return Response.json(receipt, { status: receipt.complete ? 200 : 202 })
-}
-
-function decodedPart(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    throw new Refusal('request_invalid')
-  }
 }
 
 /** For the application's own monitoring: a person has no business with how others fare. */
@@ -183,12 +166,12 @@ async function metrics({ app, request }: Call): Promise<Response> {
   return new Response(await exposition(app.env, names), { headers: { 'content-type': type } })
 }
 
-async function state({ app, request, url, provider }: Call): Promise<Response> {
+async function state({ app, request, url, parts: [provider = ''] }: Call): Promise<Response> {
   const owner = ownerKind(single(url.searchParams, 'owner'))
   return Response.json({ token: await lastState(app, caller(app, request), provider, owner) })
 }
 
-async function deleteConnection({ app, request, url, provider }: Call): Promise<Response> {
+async function deleteConnection({ app, request, url, parts: [provider = ''] }: Call): Promise<Response> {
   const principal = trustedCaller(app, request, json)
   return Response.json(
     await disconnect(app, principal, provider, ownerKind(single(url.searchParams, 'owner'))),
@@ -196,7 +179,7 @@ async function deleteConnection({ app, request, url, provider }: Call): Promise<
 }
 
 /** The same for a page without JavaScript: the answer is a place to go. */
-async function disconnectForm({ app, request, provider }: Call): Promise<Response> {
+async function disconnectForm({ app, request, parts: [provider = ''] }: Call): Promise<Response> {
   const principal: Principal = trustedCaller(app, request, form)
   const { name } = providerNamed(app, provider)
   const fields = await readForm(request)
