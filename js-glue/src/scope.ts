@@ -364,6 +364,10 @@ const verbs = ['fetch', 'push', 'read', 'write'] as const
 const purposes = [undefined, 'git', 'api'] as const
 const kinds = [undefined, 'user', 'org'] as const
 
+/** A place in a list of names, or a number that the core refuses. */
+const indexOr = (names: readonly unknown[], name: unknown): number =>
+  typeof name === 'string' && names.includes(name) ? names.indexOf(name) : unknown
+
 function verbBits(can: readonly CapabilityVerb[]): number {
   let bits = 0
   for (const verb of list(can)) {
@@ -379,11 +383,9 @@ export function capabilities(m: Module): Capabilities {
     mint(ring, claims, { now, entropy }) {
       const keys = ringBytes(ring)
       const { owner } = claims
-      const indexOf = (names: readonly unknown[], name: unknown): number =>
-        typeof name === 'string' ? names.indexOf(name) : -1
-      const small = [indexOf(purposes, claims.purpose), indexOf(kinds, owner.kind)]
+      const small = [indexOr(purposes, claims.purpose), indexOr(kinds, owner.kind)]
       const list = [
-        numbers([...small.map((n) => (n < 0 ? unknown : n)), verbBits(claims.can)]),
+        numbers([...small, verbBits(claims.can)]),
         claims.subject,
         owner.id,
         claims.provider,
@@ -413,21 +415,27 @@ export function capabilities(m: Module): Capabilities {
         throw asRefusal(error, 'capability_invalid')
       }
     },
-    verify(ring, text, { now, container, epoch = 0 }) {
+    verify(ring, text, { now, container, epoch = 0, purpose, provider }) {
       const keys = ringBytes(ring)
       if (typeof text !== 'string') throw new LatchkeyError('capability_invalid')
       try {
         const keysAt = putOptional(m, keys)
-        const { at, length } = m.putList(['', text, said(container), digits(epoch)])
+        const { at, length } = m.putList([
+          numbers([purpose === undefined ? 0 : indexOr(purposes, purpose)]),
+          text,
+          said(container),
+          digits(epoch),
+          said(provider),
+        ])
         m.call('lk_capability_verify', keysAt, keys.length, at, length, now, m.free)
         const { numbers: got, texts } = read(m.replyBytes())
-        const [subject, id, provider, repo, bound, times] = texts
-        const [purpose, kind, can, first, second] = got
+        const [subject, id, as, repo, bound, times] = texts
+        const [use, kind, can, first, second] = got
         return {
-          purpose: purposes[purpose!]!,
+          purpose: purposes[use!]!,
           subject: subject!,
           owner: { kind: kinds[kind!]!, id: id! },
-          provider: provider!,
+          provider: as!,
           ...(repo === '' ? undefined : { repo: repo! }),
           ...(bound === '' ? undefined : { container: bound! }),
           can: verbs.filter((_, i) => ((can! >> i) & 1) === 1),
