@@ -67,7 +67,10 @@ export class Workspace {
   }
 
   /** As `git`, and throws where it fails. */
-  async must(args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<string> {
+  async must(
+    args: readonly string[],
+    options: { cwd?: string; env?: Record<string, string> } = {},
+  ): Promise<string> {
     const { status, output } = await this.git(args, options)
     if (status !== 0) throw new Error(`git ${args.join(' ')}: ${status}\n${output}`)
     return output

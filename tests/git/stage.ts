@@ -84,7 +84,11 @@ export async function startGitStage(
     const { address } = ours.worker
     const ask: GitStage['ask'] = (subject, method, path, body) => {
       const { headers, body: text } = ours.request(subject, method, path, body)
-      return fetch(`${address}${path}`, { method, headers: { ...headers }, ...(text !== undefined && { body: text }) })
+      return fetch(`${address}${path}`, {
+        method,
+        headers: { ...headers },
+        ...(text !== undefined && { body: text }),
+      })
     }
     return {
       ...stage,

@@ -224,7 +224,9 @@ function backend(
   const { pathname, search } = new URL(request.url ?? '', 'http://upstream.invalid')
   const { headers } = request
   // A repository answers without `.git` too.
-  const path = pathname.slice(base.length).replace(/^((?:\/[^/]+?)+?)(?:\.git)?(?=\/(?:info\/refs|git-))/, '$1.git')
+  const path = pathname
+    .slice(base.length)
+    .replace(/^((?:\/[^/]+?)+?)(?:\.git)?(?=\/(?:info\/refs|git-))/, '$1.git')
   const said = {
     CONTENT_TYPE: headers['content-type'],
     CONTENT_LENGTH: headers['content-length'],
