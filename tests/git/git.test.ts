@@ -182,7 +182,7 @@ describe('a host that speaks as GitHub does', () => {
     await box.must(['clone', '-q', boxed.remote, 'work'])
   })
 
-  test('what an holder narrows offline is narrower, and stays so', async () => {
+  test('what a holder narrows offline is narrower, and stays so', async () => {
     const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), ...both })
     const narrow = lk.capability.attenuate(capability, { can: ['fetch'], container: 'box-9' })
     const workspace = await stage.workspace('narrow', narrow, { LATCHKEY_CONTAINER: 'box-9' })
@@ -694,16 +694,16 @@ describe('a host that speaks as GitHub does', () => {
     const workspace = await stage.workspace('cyd', capability)
     await workspace.must(['clone', '-q', remote, 'work'])
     await commit(workspace, 'file', 'x')
-    let ended = 0
+    let ended: unknown
     stage.upstream.intercept = async ({ url }) => {
       // Git has been told that it may push, and has not pushed yet.
-      if (!url?.startsWith('/cyd/one.git/info/refs?service=git-receive-pack') || ended > 0) return
+      if (!url?.startsWith('/cyd/one.git/info/refs?service=git-receive-pack') || ended !== undefined) return
       const response = await stage.ask('cyd', 'DELETE', '/api/connections/github?owner=user')
-      ended = response.status
+      ended = await response.json()
     }
     const { status, output } = await workspace.git(['-C', 'work', 'push', 'origin', 'main'])
     stage.upstream.intercept = undefined
-    assert.equal(ended, 200)
+    assert.deepEqual(ended, { revoked: true, deleted: true })
     assert.notEqual(status, 0, output)
     assert.equal((await ask(remote, discovery, basic(capability))).text, 'latchkey: capability_revoked\n')
 

@@ -76,7 +76,7 @@ export async function startGitStage(
         provider = address
         const gitUrl = `${upstream.address}${base}`
         return host === 'github'
-          ? { gitUrl }
+          ? { gitUrl, revocationUrl: `${address}/applications/{client_id}/token` }
           : { gitUrl, profile: 'gitlab', userInfoUrl: `${upstream.address}/account` }
       },
     })

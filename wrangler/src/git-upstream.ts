@@ -157,11 +157,10 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
 
 function redirectTarget({ status, headers }: Response, at: string): string | undefined {
   if (![301, 302, 303, 307, 308].includes(status)) return undefined
-  try {
-    return new URL(headers.get('location') ?? '', at).href
-  } catch {
-    throw new Refusal('upstream_redirected')
-  }
+  const location = headers.get('location')
+  const target = location ? URL.parse(location, at) : null
+  if (!target) throw new Refusal('upstream_redirected')
+  return target.href
 }
 
 /** RFC 9110 section 15.4: the others make a GET of it. */
