@@ -714,6 +714,21 @@ describe('a host that speaks as GitHub does', () => {
     await workspace.must(['-C', 'work', 'push', '-q', 'origin', 'main'])
   })
 
+  test('connecting again leaves capabilities alive, connecting another account ends them', async () => {
+    await stage.upstream.create('eli/one')
+    await stage.connect('eli')
+    const wanted = { repo: repoOf(stage, 'eli/one'), can: ['fetch'] }
+    const { capability, remote } = await stage.mint('eli', wanted)
+    await stage.connect('eli')
+    assert.equal((await ask(remote, discovery, basic(capability))).status, 200)
+    await stage.connect('eli', 'eli-at-work')
+    stage.upstream.seen.length = 0
+    assert.equal((await ask(remote, discovery, basic(capability))).text, 'latchkey: capability_revoked\n')
+    assert.deepEqual(stage.upstream.seen, [])
+    const other = await stage.mint('eli', wanted)
+    assert.equal((await ask(remote, discovery, basic(other.capability))).status, 404)
+  })
+
   test('what the person takes back at the provider, and an erasure, end capabilities too', async () => {
     await stage.upstream.create('dee/one')
     await stage.connect('dee')

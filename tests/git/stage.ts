@@ -27,7 +27,8 @@ export interface GitStage extends Stage {
   readonly name: Kind
   readonly folder: string
   readonly address: string
-  connect(subject: string): Promise<void>
+  /** At the provider that person is `login`, or called as here. */
+  connect(subject: string, login?: string): Promise<void>
   ask(subject: string, method: string, path: string, body?: object): Promise<Response>
   mint(subject: string, wanted: object): Promise<Minted>
   /** Somebody's machine, with a capability in its environment. */
@@ -97,7 +98,7 @@ export async function startGitStage(
       folder,
       address,
       ask,
-      connect: (subject) => ours.connect(subject),
+      connect: (subject, login) => ours.connect(subject, login === undefined ? {} : { login }),
       async mint(subject, wanted) {
         const response = await ask(subject, 'POST', '/api/capabilities', { provider: kind, ...wanted })
         const text = await response.text()

@@ -28,6 +28,8 @@ export interface Watch {
   code?(code: string): void
   /** What was put into a baseline, which does not log in by itself. */
   pair?(pair: Connected): void
+  /** Who is at the browser, where it is not the subject. */
+  readonly login?: string
 }
 
 export interface Contender {
@@ -228,7 +230,7 @@ async function connectThrough(
       return
     }
     // Who is at the browser: what both providers take instead of a person.
-    if (authorizes) url.searchParams.set(kind === 'github' ? 'login' : 'login_hint', subject)
+    if (authorizes) url.searchParams.set(kind === 'github' ? 'login' : 'login_hint', watch.login ?? subject)
   }
   throw new Error('the authorization server sends in circles')
 }
