@@ -60,23 +60,32 @@ interface Answer {
   readonly texts: readonly string[]
 }
 
-const decoder = new TextDecoder()
+// A byte order mark belongs to a name like any other character: without it, it would be another's.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 function read(bytes: Uint8Array): Answer {
-  const texts: Uint8Array[] = []
-  for (let at = 0; at < bytes.length;) {
-    const length = bytes[at]! | (bytes[at + 1]! << 8)
-    texts.push(bytes.subarray(at + 2, at + 2 + length))
-    at += 2 + length
-  }
-  const [first, second, ...rest] = texts
+  const end = (at: number): number => at + 2 + (bytes[at]! | (bytes[at + 1]! << 8))
+  const numbers: number[] = []
+  const first = end(0)
+  for (let i = 2; i < first; i += 1) numbers.push(bytes[i]!)
   const path: { rule: Rule; scope?: OwnerScope }[] = []
-  for (let i = 0; i < second!.length; i += 2) {
-    const scope = second![i + 1]!
-    const rule = nameOf('rule', second![i])
+  const second = end(first)
+  for (let i = first + 2; i < second; i += 2) {
+    const scope = bytes[i + 1]!
+    const rule = nameOf('rule', bytes[i])
     path.push(scope === 0 ? { rule } : { rule, scope: nameOf('scope', scope) })
   }
-  return { numbers: [...first!], path, texts: rest.map((text) => decoder.decode(text)) }
+  const texts: string[] = []
+  if (second === bytes.length) return { numbers, path, texts }
+  // Decoded at once. As many characters as bytes: each text stands where its bytes do.
+  const all = decoder.decode(bytes)
+  for (let at = second; at < bytes.length; at = end(at)) {
+    const from = at + 2
+    texts.push(
+      all.length === bytes.length ? all.slice(from, end(at)) : decoder.decode(bytes.subarray(from, end(at))),
+    )
+  }
+  return { numbers, path, texts }
 }
 
 function ask(module: Module, name: string, small: readonly number[], texts: readonly string[] = []): Answer {
