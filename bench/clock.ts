@@ -27,7 +27,7 @@ const ownCpu = () => {
 }
 
 /** The processor time of all threads of a process. Linux only: elsewhere wall time stands for it. */
-async function cpuOf(pid: number): Promise<number> {
+export async function cpuOf(pid: number): Promise<number> {
   const tasks = `/proc/${pid}/task`
   let nanoseconds = 0
   for (const thread of await readdir(tasks).catch(() => [])) {

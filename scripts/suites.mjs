@@ -110,6 +110,7 @@ export const suites = [
   { name: 'stores-postgres', steps: [built, nodeTest('PostgreSQL', 'tests/stores/postgres.test.ts')] },
   { name: 'worker', steps: [built, vitest('workerd', 'wrangler')] },
   { name: 'servers', steps: [nodeTest('Node', 'tests/servers/*.test.ts')] },
+  { name: 'git', steps: [built, nodeTest('Node', 'tests/git/*.test.ts')] },
   { name: 'load', steps: [built, nodeTest('Node', 'tests/load/*.test.ts')] },
   { name: 'e2e', steps: [built, nodeTest('Chromium', 'tests/e2e/*.test.ts')] },
   {

@@ -359,8 +359,14 @@ Result<Claims> verify(keys::Ring ring, std::string_view text, const Expected& ex
     out = read;
   }
   if (out.issued_at.value > expected.now.plus(skew).value) return Errc::capability_invalid;
+  if (expected.purpose != Purpose{} && out.purpose != expected.purpose) {
+    return Errc::capability_invalid;
+  }
   if (out.expires_at.value <= expected.now.value) return Errc::capability_expired;
   if (out.epoch < expected.epoch) return Errc::capability_revoked;
+  if (!expected.provider.empty() && out.provider != expected.provider) {
+    return Errc::provider_mismatch;
+  }
   if (!out.container.empty() && out.container != expected.container) {
     return Errc::container_mismatch;
   }

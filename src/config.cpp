@@ -13,8 +13,9 @@ using json::Kind;
 using json::Value;
 
 constexpr std::string_view known_members[] = {
-    "profile",     "clientId", "title",        "authorizationUrl", "tokenUrl", "revocationUrl",
-    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",   "refresh",
+    "profile",       "clientId",    "title",  "authorizationUrl", "tokenUrl",
+    "revocationUrl", "userInfoUrl", "issuer", "responseMode",     "scopes",
+    "public",        "refresh",     "gitUrl",
 };
 
 const Var* find(std::span<const Var> vars, std::string_view name) noexcept {
@@ -124,6 +125,12 @@ bool is_provider_name(std::string_view name) noexcept {
   });
 }
 
+// Without a dot there are no dot segments.
+bool is_base_char(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_' || c == '/';
+}
+
 SecretName secret_name(std::string_view provider, std::string_view suffix) noexcept {
   char name[SecretName::capacity];
   std::size_t size = 0;
@@ -158,8 +165,9 @@ public:
     out.client_id = text_of(entry, "clientId");
     if (!text::is_plain(out.client_id, max_client_id)) return false;
     return read_title(entry, *row, out) && read_urls(entry, *row, out) &&
-           read_response_mode(entry, *row, out) && read_scopes(entry, out) &&
-           read_client_kind(entry, *row, out) && read_refresh(entry, *row, out);
+           read_git(entry, *row, out) && read_response_mode(entry, *row, out) &&
+           read_scopes(entry, out) && read_client_kind(entry, *row, out) &&
+           read_refresh(entry, *row, out);
   }
 
   /// Where in the text the last look went, and what was wrong there.
@@ -231,6 +239,25 @@ private:
     out.as_issuer = member.text();
     out.iss_required = row.iss_supported;
     return is_url(out.as_issuer, false);
+  }
+
+  [[nodiscard]] bool read_git(const Value& entry, const profile::Profile& row,
+                              Provider& out) noexcept {
+    std::string_view text;
+    if (!read_url(entry, "gitUrl", row.git_url, text)) return false;
+    out.git = row.git;
+    if (text.empty()) return true;
+    const auto parsed = url::parse(text);
+    auto path = parsed->path;
+    if (path.ends_with('/')) path.remove_suffix(1);
+    if (text.size() > max_git_url || path.find("//") != std::string_view::npos ||
+        path.ends_with('/') || !std::all_of(path.begin(), path.end(), is_base_char)) {
+      return false;
+    }
+    out.git_plain = !parsed->https;
+    out.git_host = without_default_port(*parsed).substr(parsed->https ? 8 : 7);
+    out.git_base = path;
+    return true;
   }
 
   [[nodiscard]] bool read_response_mode(const Value& entry, const profile::Profile& row,

@@ -90,9 +90,11 @@ constexpr std::array<Profile, 28> table{{
      .token_url = "https://github.com/login/oauth/access_token",
      .revocation_url = "https://api.github.com/applications/{client_id}/token",
      .user_info_url = "https://api.github.com/user",
+     .git_url = "https://github.com",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
      .granted_commas = true,
+     .git = Git::github,
      .refresh = {.access_ttl = Len::of_hours(8),
                  .idle = Len::of_days(183),
                  .reuse = Reuse::refused,
@@ -112,9 +114,11 @@ constexpr std::array<Profile, 28> table{{
      .token_url = "https://github.com/login/oauth/access_token",
      .revocation_url = "https://api.github.com/applications/{client_id}/token",
      .user_info_url = "https://api.github.com/user",
+     .git_url = "https://github.com",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
      .granted_commas = true,
+     .git = Git::github,
      .refresh = {.access_ttl = {},
                  .live_limit = 10,
                  .reuse = Reuse::harmless,
@@ -131,8 +135,10 @@ constexpr std::array<Profile, 28> table{{
      .token_url = "https://gitlab.com/oauth/token",
      .revocation_url = "https://gitlab.com/oauth/revoke",
      .user_info_url = "https://gitlab.com/api/v4/user",
+     .git_url = "https://gitlab.com",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
+     .git = Git::gitlab,
      .refresh = {.access_ttl = Len::of_hours(2),
                  .revokes_grant = false,
                  .old_access_dies = true,
@@ -380,7 +386,8 @@ constexpr bool is_https_or_empty(std::string_view url) noexcept {
 constexpr bool has_good_urls() noexcept {
   for (const Profile& row : table) {
     if (!is_https_or_empty(row.authorization_url) || !is_https_or_empty(row.token_url) ||
-        !is_https_or_empty(row.revocation_url) || !is_https_or_empty(row.user_info_url)) {
+        !is_https_or_empty(row.revocation_url) || !is_https_or_empty(row.user_info_url) ||
+        !is_https_or_empty(row.git_url)) {
       return false;
     }
     // One without the other would be configured by half.
@@ -431,6 +438,18 @@ const Profile* find(std::string_view name) noexcept {
     if (std::string_view{row.name} == name) return &row;
   }
   return nullptr;
+}
+
+// github/docs, "Authenticating with a GitHub App on behalf of a user"; gitlabhq, doc/api/oauth2.md;
+// Bitbucket, "Use OAuth on Bitbucket Cloud". Others do not look at the name: Gitea's is the last.
+std::string_view git_user(Git git) noexcept {
+  switch (git) {
+  case Git::github: return "x-access-token";
+  case Git::bitbucket: return "x-token-auth";
+  case Git::gitlab:
+  case Git::git: break;
+  }
+  return "oauth2";
 }
 
 bool is_scope_token(std::string_view text) noexcept {

@@ -197,6 +197,11 @@ Result<Repo> parse(std::string_view text, std::span<const Host> hosts, MutBytes 
   if (!read_segments(reading.path, path)) return Errc::repo_invalid;
   const std::size_t own = own_segments(host.provider, path);
   if (own < 2 || own > max_segments) return Errc::repo_invalid;
+  // Who resolves dot segments would read another repository.
+  const auto is_dots = [](std::string_view segment) noexcept {
+    return segment == "." || segment == "..";
+  };
+  if (std::any_of(path.list + own, path.list + path.count, is_dots)) return Errc::repo_invalid;
   std::string_view& last = path.list[own - 1];
   const bool fold = ignores_case(host.provider);
   if (last.size() > git_suffix.size() &&

@@ -295,7 +295,7 @@ struct ConfigReply {
   std::uint8_t cause;
   std::uint8_t unused[5];
 };
-inline constexpr std::uint32_t provider_fields = 14;
+inline constexpr std::uint32_t provider_fields = 17;
 
 /// What a step needs to know beside row, flow and event. Times are lengths in milliseconds.
 struct RefreshSettings {

@@ -10,6 +10,7 @@
 #include "latchkey/exchange.hpp"
 #include "latchkey/guard.hpp"
 #include "latchkey/principal.hpp"
+#include "latchkey/repo.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/seal.hpp"
 #include "latchkey/url.hpp"
@@ -19,6 +20,14 @@ namespace {
 
 // Eight lengths of time, each with a blank: at most a hundred years each.
 constexpr std::size_t max_lengths = 8 * 14;
+
+constexpr bool is_same(profile::Git a, repo::Provider b) noexcept {
+  return static_cast<int>(a) == static_cast<int>(b);
+}
+static_assert(is_same(profile::Git::github, repo::Provider::github) &&
+              is_same(profile::Git::gitlab, repo::Provider::gitlab) &&
+              is_same(profile::Git::bitbucket, repo::Provider::bitbucket) &&
+              is_same(profile::Git::git, repo::Provider::git));
 
 void put_provider(Writer& list, const config::Provider& p) noexcept {
   const auto digit = [](auto value) noexcept {
@@ -38,7 +47,9 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                         digit(traits.old_access_dies),
                         digit(p.refresh.needs_redirect_uri),
                         digit(p.refresh.server_errors_unspent),
-                        digit(p.refresh.proactive)};
+                        digit(p.refresh.proactive),
+                        digit(p.git),
+                        digit(p.git_plain)};
   std::uint8_t space[max_lengths];
   Writer lengths{space};
   for (const Millis length :
@@ -60,7 +71,10 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                                      p.client_secret.view(),
                                      p.webhook_secret.view(),
                                      {flags, sizeof flags},
-                                     text_of(lengths.written())};
+                                     text_of(lengths.written()),
+                                     p.git_host,
+                                     p.git_base,
+                                     p.git_host.empty() ? p.git_host : profile::git_user(p.git)};
   static_assert(std::size(fields) == provider_fields);
   for (const std::string_view field : fields) put_text(list, field);
 }

@@ -609,12 +609,15 @@ LK_EXPORT(lk_capability_verify)
     const auto now = UnixMillis::from_f64(now_ms);
     if (!now) return fail(Errc::time_invalid);
     if (space.size() < 2 * room) return fail(Errc::output_too_small);
+    const auto purpose = static_cast<capability::Purpose>(q.number(0, 2));
     const auto text = q.text();
     const auto container = q.text();
     const std::int64_t epoch = q.digits();
+    const auto provider = q.text();
     if (!q.good() || epoch > 0xffffffff) return fail(Errc::capability_invalid);
     const auto claims = capability::verify(
-        keys, text, {*now, container, static_cast<std::uint32_t>(epoch)}, space.first(room - 64));
+        keys, text, {*now, container, static_cast<std::uint32_t>(epoch), purpose, provider},
+        space.first(room - 64));
     if (!claims) return fail(claims.error());
     Answer answer;
     say_claims(*claims, answer, space.subspan(room - 64, 64));

@@ -77,16 +77,19 @@ struct Narrowing {
 /// What the verifier knows by itself.
 struct Expected {
   UnixMillis now{};
-  std::string_view container;  ///< that the request came from; empty: from none
+  std::string_view container{};  ///< that the request came from; empty: from none
   std::uint32_t epoch{0};  ///< the owner's; older capabilities are revoked
+  Purpose purpose{};  ///< that it is used for; none: any
+  std::string_view provider{};  ///< whose credential is wanted; empty: any
 };
 
 /// Verifies a capability and reads what is left of it after every narrowing.
 ///
 /// Checks, in this order: form, key, tag, claims (each once, none unknown, none missing, version 1
 /// without a container and version 2 with one) and narrowings, issue time (at most 60 s ahead),
-/// life (the cap of its version), all `capability_invalid`; expiry (dead at `exp`),
-/// `capability_expired`; epoch, `capability_revoked`; container, `container_mismatch`.
+/// life (the cap of its version), purpose, all `capability_invalid`; expiry (dead at `exp`),
+/// `capability_expired`; epoch, `capability_revoked`; provider, `provider_mismatch`; container,
+/// `container_mismatch`.
 ///
 /// A narrowing may name a repository or a container where none was named, and else only the same;
 /// what may be done is what every one of them leaves, and at least something; the earliest end

@@ -22,6 +22,7 @@ inline constexpr std::size_t max_base_url = 255 - 10 - max_name;
 inline constexpr std::size_t max_client_id = 255;
 inline constexpr std::size_t max_title = 64;
 inline constexpr std::size_t max_secret = 1024;
+inline constexpr std::size_t max_git_url = 255;
 
 inline constexpr std::string_view var_keys = "LATCHKEY_KEYS";
 inline constexpr std::string_view var_principal_key = "LATCHKEY_PRINCIPAL_KEY";
@@ -53,6 +54,10 @@ struct Provider {
   std::string_view user_info_url;  ///< empty: none
   std::string_view scopes;  ///< with one space between them; empty: none are asked for
   std::string_view as_issuer;  ///< empty: not known
+  std::string_view git_host;  ///< as `repo::Host` has it; empty: no repositories
+  std::string_view git_base;  ///< empty, or `/...`
+  bool git_plain{false};  ///< http, in development
+  profile::Git git{profile::Git::git};
   SecretName client_secret;  ///< the variable that holds it; empty for a public client
   SecretName webhook_secret;  ///< the variable that holds it; empty when it is not set
   profile::ScopeSeparator scope_separator{profile::ScopeSeparator::space};
@@ -116,6 +121,8 @@ struct Verdict {
 ///     tokenUrl          required where the profile has none. https, or in development http with a
 ///     revocationUrl     loopback host.
 ///     userInfoUrl
+///     gitUrl            text: what the URLs of its repositories begin with; such a URL of at most
+///                       255 bytes, its path of letters, digits, `-`, `_` and single slashes
 ///     issuer            text: such a URL without a query (RFC 9207 section 2)
 ///     responseMode      `query` or `form_post`
 ///     scopes            an array of at most 64 scope-tokens

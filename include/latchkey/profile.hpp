@@ -61,6 +61,12 @@ enum class Dialect : std::uint8_t {
   x = 7,
 };
 
+/// Whose form of git over https a host speaks. The numbers are those of `repo::Provider`.
+enum class Git : std::uint8_t { github = 1, gitlab = 2, bitbucket = 3, git = 4 };
+
+/// The user name that git sends with an access token as the password.
+[[nodiscard]] std::string_view git_user(Git git) noexcept;
+
 /// A length of time in two bytes: 0..16,383 of a unit.
 class Length {
 public:
@@ -137,6 +143,7 @@ struct Profile {
   /// In the shape that `refresh` says; `{client_id}` stands for the client id.
   Literal revocation_url{};
   Literal user_info_url{};
+  Literal git_url{};  ///< what the URLs of its repositories begin with
   AuthStyle auth_style{AuthStyle::basic};
   ScopeSeparator scope_separator{ScopeSeparator::space};
   ResponseMode response_mode{ResponseMode::query};
@@ -144,6 +151,7 @@ struct Profile {
   Certainty certainty{Certainty::assumed};
   bool iss_supported{false};  ///< always sends `iss` (RFC 9207)
   bool granted_commas{false};  ///< granted scopes may be separated by commas
+  Git git{Git::git};
 
   Refresh refresh{};
 

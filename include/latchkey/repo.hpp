@@ -49,8 +49,9 @@ struct Repo {
 ///   | `owner/name[.git]`                                | github.com, where configured    |
 ///
 /// Blanks around it, one query, one fragment and slashes at the end are dropped; nothing else is
-/// repaired. At GitLab the owner is every group and `more` begins at a segment `-`; other hosts
-/// that are not GitHub or Bitbucket have no `more`. Segments are `[A-Za-z0-9_.-]+`, none of them
+/// repaired, and dot segments are refused in `more` too. At GitLab the owner is every group and
+/// `more` begins at a segment `-`; other hosts that are not GitHub or Bitbucket have no `more`.
+/// Segments are `[A-Za-z0-9_.-]+`, none of them
 /// `.`, `..` or `-`, none ending in `.git` once that was taken off the last. User info, control
 /// bytes, backslashes, percent signs and anything outside ASCII are refused.
 ///

@@ -1,10 +1,11 @@
+import { abi } from './abi.gen.ts'
 import { LatchkeyError } from './errors.ts'
 import { Ring } from './keys.ts'
 import { type Module, place } from './module.ts'
-import type { Config, KeyRing, ProviderSettings, RefreshFacts, RevocationRequest } from './types.ts'
+import type { Config, GitHost, KeyRing, ProviderSettings, RefreshFacts, RevocationRequest } from './types.ts'
 
 const reply = 'ConfigReply'
-const providerFields = 14
+const providerFields = 17
 // Only these cross: an environment holds much that is none of the module's business.
 const known =
   /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|[A-Z0-9_]+_(?:CLIENT|WEBHOOK)_SECRET)$/
@@ -78,6 +79,7 @@ function readProvider(fields: readonly string[]): ProviderSettings {
   const [name, profile, title, clientId, authorizationUrl, tokenUrl] = fields as [string, ...string[]]
   const [revocationUrl, userInfoUrl, scopes, asIssuer, clientSecretName, webhookSecretName, flags, lengths] =
     fields.slice(6) as [string, string, string, string, string, string, string, string]
+  const [gitHost, gitBase, gitUser] = fields.slice(14) as [string, string, string]
   const [separator, auth, mode, pkce, issRequired, shape, ...facts] = flags
   const optional = <K extends string>(key: K, value: string): { [k in K]: string } | undefined =>
     value === '' ? undefined : ({ [key]: value } as { [k in K]: string })
@@ -101,6 +103,7 @@ function readProvider(fields: readonly string[]): ProviderSettings {
     responseMode: responseModes[mode as '1' | '2'],
     pkce: pkce === '1',
     issRequired: issRequired === '1',
+    ...(gitHost !== '' && { git: readGit(facts.slice(8).map(Number), gitHost, gitBase, gitUser) }),
   }
 }
 
@@ -114,6 +117,19 @@ function readRevocation(
     revocation: { url: url.replaceAll('{client_id}', () => encodeURIComponent(clientId)), ...shapes[shape]! },
   }
 }
+
+const readGit = (
+  [provider, plain]: readonly number[],
+  host: string,
+  base: string,
+  user: string,
+): GitHost => ({
+  provider: abi.enums.repoProvider[provider!]!,
+  host,
+  user,
+  ...(base !== '' && { base }),
+  ...(plain === 1 && { plain: true }),
+})
 
 function readFacts(flags: readonly number[], lengths: readonly number[]): RefreshFacts {
   const [rotation, afterGrace, revocation, needsLive, oldDies, redirectUri, unspent, proactive] = flags

@@ -171,6 +171,19 @@ export class Module {
   putList(texts: readonly string[]): { at: number; length: number } {
     const at = this.claim(2)
     let end = this.#u16(at, texts.length)
+    // All in one call, with room for the lengths between; when everything is ASCII, that was all of it.
+    let joined = ''
+    for (let i = 0; i < texts.length; i++) {
+      checkText(texts[i])
+      joined += `\0\0${texts[i]!}`
+    }
+    this.#free = end
+    const { read, written } = encoder.encodeInto(joined, this.#room())
+    if (read === joined.length && written === read) {
+      for (let i = 0; i < texts.length; i++) end = this.#u16(end, texts[i]!.length) + texts[i]!.length
+      this.#free = (end + 7) & ~7
+      return { at, length: end - at }
+    }
     for (const text of texts) {
       this.#free = end + 2
       const length = text === '' ? 0 : this.putText(text)

@@ -254,11 +254,20 @@ export interface Capabilities {
     text: string,
     narrowing: { repo?: string; container?: string; can?: readonly CapabilityVerb[]; expiresAt?: number },
   ): string
-  /** Throws `capability_invalid`, `capability_expired`, `capability_revoked`, `container_mismatch`, `time_invalid`. */
+  /**
+   * Throws `capability_invalid`, `capability_expired`, `capability_revoked`, `provider_mismatch`, `container_mismatch`,
+   * `time_invalid`. What is not said of purpose and provider may be any.
+   */
   verify(
     ring: KeyRing,
     text: string,
-    expected: { now: number; container?: string; epoch?: number },
+    expected: {
+      now: number
+      container?: string
+      epoch?: number
+      purpose?: CapabilityClaims['purpose']
+      provider?: string
+    },
   ): CapabilityClaims & { readonly issuedAt: number }
 }
 

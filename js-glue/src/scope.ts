@@ -60,23 +60,32 @@ interface Answer {
   readonly texts: readonly string[]
 }
 
-const decoder = new TextDecoder()
+// A byte order mark belongs to a name like any other character: without it, it would be another's.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 function read(bytes: Uint8Array): Answer {
-  const texts: Uint8Array[] = []
-  for (let at = 0; at < bytes.length;) {
-    const length = bytes[at]! | (bytes[at + 1]! << 8)
-    texts.push(bytes.subarray(at + 2, at + 2 + length))
-    at += 2 + length
-  }
-  const [first, second, ...rest] = texts
+  const end = (at: number): number => at + 2 + (bytes[at]! | (bytes[at + 1]! << 8))
+  const numbers: number[] = []
+  const first = end(0)
+  for (let i = 2; i < first; i += 1) numbers.push(bytes[i]!)
   const path: { rule: Rule; scope?: OwnerScope }[] = []
-  for (let i = 0; i < second!.length; i += 2) {
-    const scope = second![i + 1]!
-    const rule = nameOf('rule', second![i])
+  const second = end(first)
+  for (let i = first + 2; i < second; i += 2) {
+    const scope = bytes[i + 1]!
+    const rule = nameOf('rule', bytes[i])
     path.push(scope === 0 ? { rule } : { rule, scope: nameOf('scope', scope) })
   }
-  return { numbers: [...first!], path, texts: rest.map((text) => decoder.decode(text)) }
+  const texts: string[] = []
+  if (second === bytes.length) return { numbers, path, texts }
+  // Decoded at once. As many characters as bytes: each text stands where its bytes do.
+  const all = decoder.decode(bytes)
+  for (let at = second; at < bytes.length; at = end(at)) {
+    const from = at + 2
+    texts.push(
+      all.length === bytes.length ? all.slice(from, end(at)) : decoder.decode(bytes.subarray(from, end(at))),
+    )
+  }
+  return { numbers, path, texts }
 }
 
 function ask(module: Module, name: string, small: readonly number[], texts: readonly string[] = []): Answer {
@@ -364,6 +373,10 @@ const verbs = ['fetch', 'push', 'read', 'write'] as const
 const purposes = [undefined, 'git', 'api'] as const
 const kinds = [undefined, 'user', 'org'] as const
 
+/** A place in a list of names, or a number that the core refuses. */
+const indexOr = (names: readonly unknown[], name: unknown): number =>
+  typeof name === 'string' && names.includes(name) ? names.indexOf(name) : unknown
+
 function verbBits(can: readonly CapabilityVerb[]): number {
   let bits = 0
   for (const verb of list(can)) {
@@ -379,11 +392,9 @@ export function capabilities(m: Module): Capabilities {
     mint(ring, claims, { now, entropy }) {
       const keys = ringBytes(ring)
       const { owner } = claims
-      const indexOf = (names: readonly unknown[], name: unknown): number =>
-        typeof name === 'string' ? names.indexOf(name) : -1
-      const small = [indexOf(purposes, claims.purpose), indexOf(kinds, owner.kind)]
+      const small = [indexOr(purposes, claims.purpose), indexOr(kinds, owner.kind)]
       const list = [
-        numbers([...small.map((n) => (n < 0 ? unknown : n)), verbBits(claims.can)]),
+        numbers([...small, verbBits(claims.can)]),
         claims.subject,
         owner.id,
         claims.provider,
@@ -413,21 +424,27 @@ export function capabilities(m: Module): Capabilities {
         throw asRefusal(error, 'capability_invalid')
       }
     },
-    verify(ring, text, { now, container, epoch = 0 }) {
+    verify(ring, text, { now, container, epoch = 0, purpose, provider }) {
       const keys = ringBytes(ring)
       if (typeof text !== 'string') throw new LatchkeyError('capability_invalid')
       try {
         const keysAt = putOptional(m, keys)
-        const { at, length } = m.putList(['', text, said(container), digits(epoch)])
+        const { at, length } = m.putList([
+          numbers([purpose === undefined ? 0 : indexOr(purposes, purpose)]),
+          text,
+          said(container),
+          digits(epoch),
+          said(provider),
+        ])
         m.call('lk_capability_verify', keysAt, keys.length, at, length, now, m.free)
         const { numbers: got, texts } = read(m.replyBytes())
-        const [subject, id, provider, repo, bound, times] = texts
-        const [purpose, kind, can, first, second] = got
+        const [subject, id, as, repo, bound, times] = texts
+        const [use, kind, can, first, second] = got
         return {
-          purpose: purposes[purpose!]!,
+          purpose: purposes[use!]!,
           subject: subject!,
           owner: { kind: kinds[kind!]!, id: id! },
-          provider: provider!,
+          provider: as!,
           ...(repo === '' ? undefined : { repo: repo! }),
           ...(bound === '' ? undefined : { container: bound! }),
           can: verbs.filter((_, i) => ((can! >> i) & 1) === 1),

@@ -215,6 +215,11 @@ export interface RevocationRequest {
 }
 
 /** Provider facts that the core ships and configuration may override. */
+/** Where a provider's repositories are, and the user name that git sends with an access token as the password. */
+export interface GitHost extends RepoHost {
+  readonly user: string
+}
+
 export interface ProviderSettings {
   readonly name: string
   readonly title: string
@@ -235,6 +240,8 @@ export interface ProviderSettings {
   readonly pkce: boolean
   readonly asIssuer?: string
   readonly issRequired: boolean
+  /** Absent where it has no repositories. */
+  readonly git?: GitHost
   /** The variables that hold its secrets; the first is absent for a public client. */
   readonly clientSecretName?: string
   readonly webhookSecretName?: string

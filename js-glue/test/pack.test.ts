@@ -25,11 +25,13 @@ const modules = [
   'abi.gen',
   'answers',
   'classify',
+  'cli',
   'config',
   'connection',
   'connection-types',
   'decisions',
   'errors',
+  'git-credential',
   'index',
   'index.browser',
   'index.node',
@@ -145,13 +147,8 @@ describe('npm pack', () => {
       string,
       unknown
     >
-    for (const field of [
-      'dependencies',
-      'peerDependencies',
-      'optionalDependencies',
-      'bundleDependencies',
-      'bin',
-    ]) {
+    assert.deepEqual(manifest['bin'], { latchkey: 'dist/cli.js' })
+    for (const field of ['dependencies', 'peerDependencies', 'optionalDependencies', 'bundleDependencies']) {
       assert.equal(manifest[field], undefined, field)
     }
     for (const hook of ['preinstall', 'install', 'postinstall', 'prepare']) {
@@ -178,6 +175,10 @@ describe('npm pack', () => {
     const [, program] = readFileSync(join(installed, 'README.md'), 'utf8').match(/```js\n([\s\S]*?)```/)!
     writeFileSync(join(user, 'readme.js'), program!)
     assert.equal(run(user, process.execPath, 'readme.js'), 'S256 true\n/connections 43\nalex\n')
+  })
+
+  it('the command runs, and says nothing where it has nothing', () => {
+    assert.equal(run(user, 'npx', '--offline', 'latchkey', 'git-credential', 'get'), '')
   })
 
   it('every entry leads somewhere, and to nothing unintended', () => {

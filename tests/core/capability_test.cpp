@@ -141,6 +141,20 @@ TEST_CASE("T15 capability: version, container, epoch") {
   CHECK(ask(text, {now, "box-2", 8}) == "capability_revoked");
 }
 
+TEST_CASE("T15 capability: purpose and provider are those of whoever asks, where they are said") {
+  const auto text = make(usual());
+  Expected known = expected();
+  known.purpose = Purpose::git;
+  known.provider = "github";
+  CHECK(ask(text, known) == "ok");
+  known.provider = "github2";
+  CHECK(ask(text, known) == "provider_mismatch");
+  known.epoch = 8;
+  CHECK(ask(text, known) == "capability_revoked");
+  known.purpose = Purpose::api;
+  CHECK(ask(text, known) == "capability_invalid");
+}
+
 TEST_CASE("T15 capability: strict claims") {
   CHECK(ask_claims(v2) == "ok");
   for (const std::string_view name :

@@ -148,6 +148,73 @@ TEST_CASE("config: what is said beats the profile") {
   CHECK(provider.webhook_secret.view() == "P_WEBHOOK_SECRET");
 }
 
+TEST_CASE("config: where repositories are") {
+  const Checked usual{good()};
+  CHECK(usual.provider().git_host == "github.com");
+  CHECK(usual.provider().git_base.empty());
+  CHECK(usual.provider().git == profile::Git::github);
+  CHECK_FALSE(usual.provider().git_plain);
+  const std::string rest = R"("profile":"gitlab","clientId":"c","gitUrl":)";
+  struct Row {
+    const char* url;
+    const char* host;  // null: refused
+    const char* base{""};
+  };
+  const std::string longest = "https://g.ex/" + std::string(242, 'a');
+  const std::string too_long = longest + "a";
+  const Row rows[] = {
+      {"https://git.example", "git.example"},
+      {"https://git.example/", "git.example"},
+      {"https://git.example:443/", "git.example"},
+      {"https://git.example:8443", "git.example:8443"},
+      {"https://[::1]:80/a", "[::1]:80", "/a"},
+      {"https://git.example/a/b_c-D/", "git.example", "/a/b_c-D"},
+      {longest.c_str(), "g.ex", longest.c_str() + 12},
+      {too_long.c_str(), nullptr},
+      {"", nullptr},
+      {"https://git.example//", nullptr},
+      {"https://git.example/a//b", nullptr},
+      {"https://git.example/a/./b", nullptr},
+      {"https://git.example/..", nullptr},
+      {"https://git.example/a%2fb", nullptr},
+      {"https://git.example/?a", nullptr},
+      {"https://git.example/a?b", nullptr},
+      {"https://git.example/a#b", nullptr},
+      {"https://u@git.example", nullptr},
+      {"https://Git.example", nullptr},
+      {"https://git.example./", nullptr},
+      {"git@git.example:a", nullptr},
+      {"http://git.example", nullptr},
+      {"http://127.0.0.1:9418", nullptr},
+  };
+  for (const Row& row : rows) {
+    INFO(row.url);
+    const Environment environment = with_provider(rest + '"' + row.url + '"');
+    if (row.host == nullptr) {
+      CHECK(refuses(environment, Errc::config_invalid, "LATCHKEY_PROVIDERS"));
+      continue;
+    }
+    const Checked checked{environment};
+    REQUIRE(checked.ok());
+    CHECK(checked.provider().git_host == row.host);
+    CHECK(checked.provider().git_base == row.base);
+    CHECK(checked.provider().git == profile::Git::gitlab);
+  }
+  CHECK(refuses(with_provider(rest + "1"), Errc::config_invalid, "LATCHKEY_PROVIDERS"));
+  const Environment dev = with("LATCHKEY_DEV", "1", with("PUBLIC_BASE_URL", "http://localhost:1"));
+  const Checked local{with_provider(rest + R"("http://127.0.0.1:80/x")", dev)};
+  REQUIRE(local.ok());
+  CHECK(local.provider().git_plain);
+  CHECK(local.provider().git_host == "127.0.0.1");
+  CHECK(local.provider().git_base == "/x");
+  CHECK(refuses(with_provider(rest + R"("http://git.example")", dev), Errc::config_invalid,
+                "LATCHKEY_PROVIDERS"));
+  CHECK(profile::git_user(profile::Git::github) == "x-access-token");
+  CHECK(profile::git_user(profile::Git::gitlab) == "oauth2");
+  CHECK(profile::git_user(profile::Git::bitbucket) == "x-token-auth");
+  CHECK(profile::git_user(profile::Git::git) == "oauth2");
+}
+
 TEST_CASE("config: a required variable that is not set is named") {
   for (const char* name :
        {"LATCHKEY_KEYS", "PUBLIC_BASE_URL", "LATCHKEY_PROVIDERS", "MY_GIT_CLIENT_SECRET"}) {

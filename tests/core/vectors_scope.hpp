@@ -351,6 +351,10 @@ inline Json attenuate(const Json& in) {
   if (!made) throw Refused{made.error()};
   return text_of(out.written());
 }
+inline capability::Purpose purpose_of(std::string_view name) {
+  if (name.empty()) return {};
+  return name == "api" ? capability::Purpose::api : capability::Purpose::git;
+}
 inline Json verify(const Json& in) {
   const Json& known = in.at("expected");
   const auto text = said(in, "text");
@@ -358,7 +362,9 @@ inline Json verify(const Json& in) {
   const auto claims = good(capability::verify(ring_of(in), text,
                                               {{known.at("now").get<std::int64_t>()},
                                                said(known, "container"),
-                                               known.value("epoch", std::uint32_t{0})},
+                                               known.value("epoch", std::uint32_t{0}),
+                                               purpose_of(said(known, "purpose")),
+                                               said(known, "provider")},
                                               scratch));
   Json can = Json::array();
   for (std::size_t i = 0; i < verb_names.size(); ++i) {

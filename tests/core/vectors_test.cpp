@@ -558,6 +558,14 @@ Json settings_of(const config::Provider& p) {
   if (!p.revocation_url.empty()) out["revocation"] = revocation_of(p);
   put(out, "userInfoUrl", p.user_info_url);
   put(out, "asIssuer", p.as_issuer);
+  if (!p.git_host.empty()) {
+    constexpr std::string_view kinds[] = {"", "github", "gitlab", "bitbucket", "git"};
+    out["git"] = {{"provider", kinds[static_cast<std::size_t>(p.git)]},
+                  {"host", p.git_host},
+                  {"user", profile::git_user(p.git)}};
+    put(out["git"], "base", p.git_base);
+    if (p.git_plain) out["git"]["plain"] = true;
+  }
   put(out, "clientSecretName", p.client_secret.view());
   put(out, "webhookSecretName", p.webhook_secret.view());
   return out;

@@ -28,6 +28,8 @@ export interface Watch {
   code?(code: string): void
   /** What was put into a baseline, which does not log in by itself. */
   pair?(pair: Connected): void
+  /** Who is at the browser, where it is not the subject. */
+  readonly login?: string
 }
 
 export interface Contender {
@@ -61,6 +63,8 @@ export interface StageOptions {
   readonly between?: (address: string) => Promise<string>
   readonly inspectorPort?: number
   readonly entry?: string
+  /** What is said of the provider beside what it needs; takes its address. */
+  readonly provider?: (address: string) => Readonly<Record<string, unknown>>
   /** Beside what the Worker binds. */
   readonly objects?: Deployment['objects']
   readonly services?: Deployment['services']
@@ -117,7 +121,7 @@ async function startOurs(
   port: number,
   { kind, address }: Provider,
   tokenHost: string,
-  { entry, objects = [], services = [], pinned = false, inspectorPort }: StageOptions,
+  { entry, objects = [], services = [], pinned = false, inspectorPort, provider }: StageOptions,
 ): Promise<Ours> {
   const lk = await load()
   const base = await shipped(entry)
@@ -150,7 +154,7 @@ async function startOurs(
       LATCHKEY_KEYS: lk.keys.generate('load-1', randomBytes(32)),
       LATCHKEY_PRINCIPAL_KEY: principalKey,
       LATCHKEY_PROVIDERS: JSON.stringify({
-        [kind]: { ...endpoints, tokenUrl, clientId: client.clientId, scopes },
+        [kind]: { ...endpoints, ...provider?.(address), tokenUrl, clientId: client.clientId, scopes },
       }),
       [`${kind.toUpperCase()}_CLIENT_SECRET`]: client.clientSecret,
     },
@@ -226,7 +230,7 @@ async function connectThrough(
       return
     }
     // Who is at the browser: what both providers take instead of a person.
-    if (authorizes) url.searchParams.set(kind === 'github' ? 'login' : 'login_hint', subject)
+    if (authorizes) url.searchParams.set(kind === 'github' ? 'login' : 'login_hint', watch.login ?? subject)
   }
   throw new Error('the authorization server sends in circles')
 }

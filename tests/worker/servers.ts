@@ -30,6 +30,8 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 /** Codes that reached the token endpoint, in order. */
 const exchanged: string[] = []
 let looped = 0
+/** What the git host was asked since somebody looked. */
+const asked: string[] = []
 
 async function answer(issuer: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await text(request)
@@ -39,7 +41,16 @@ async function answer(issuer: string, request: IncomingMessage, response: Server
   const redirect = (status: number, location: string): void => {
     response.writeHead(status, { location }).end()
   }
+  if (request.url?.startsWith('/git/')) {
+    asked.push(request.url)
+    const status = Number(/\/status-(\d+)\./.exec(request.url)?.[1] ?? 200)
+    response.writeHead(status, { 'content-type': 'application/x-git-upload-pack-advertisement' })
+    response.end(`canary-of-the-provider ${request.headers.authorization}`)
+    return
+  }
   switch (request.url) {
+    case '/asked':
+      return json(200, asked.splice(0))
     case '/exchanged':
       return json(200, exchanged)
     case '/looped':

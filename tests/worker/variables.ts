@@ -31,7 +31,7 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
     issuer,
   }
   const providers: Record<string, object> = {
-    good: { ...provider, title: 'Good' },
+    good: { ...provider, title: 'Good', gitUrl: `${tokenServer}/git` },
     posted: { ...provider, responseMode: 'form_post' },
     moved: { ...provider, tokenUrl: `${tokenServer}/token/moved` },
     nobody: { ...provider, userInfoUrl: `${tokenServer}/nobody` },

@@ -109,6 +109,11 @@ const publicCodeOf = (code: Code) => {
     case 'not_found':
     case 'method_not_allowed':
     case 'request_invalid':
+    case 'capability_missing':
+    case 'upstream_refused':
+    case 'upstream_limited':
+    case 'upstream_unavailable':
+    case 'upstream_redirected':
       return publicCode('callback_malformed')
     default:
       return publicCode(code)

@@ -159,7 +159,7 @@ function checkedGeneration({ id, version }: Generation): Generation {
 }
 
 /** RFC 9110 section 10.2.3: when to come again is said in whole seconds. */
-function refusal({ outcome, cause, retryAt }: NoToken): Refusal {
+export function refusal({ outcome, cause, retryAt }: NoToken): Refusal {
   if (retryAt === undefined) return new Refusal(outcome, { cause })
   const seconds = Math.min(longestRetryS, Math.max(1, Math.ceil((retryAt - Date.now()) / 1_000)))
   return new Refusal(outcome, { headers: { 'retry-after': String(seconds) } })

@@ -8,4 +8,6 @@ export interface Env {
   readonly VAULT: DurableObjectNamespace<Vault>
   readonly ACCOUNT_CLAIM: DurableObjectNamespace<AccountClaim>
   readonly COUNTERS: DurableObjectNamespace<Counters>
+  /** A cache, and no more: absent, providers are asked each time. */
+  readonly ACCESS?: KVNamespace
 }

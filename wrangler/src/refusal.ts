@@ -7,6 +7,11 @@ export type HttpCode =
   | 'request_invalid'
   | 'too_large'
   | 'misconfigured'
+  | 'capability_missing'
+  | 'upstream_refused'
+  | 'upstream_limited'
+  | 'upstream_unavailable'
+  | 'upstream_redirected'
   | 'temporarily_unavailable'
 export type Code = ErrorCode | HttpCode
 
@@ -17,12 +22,25 @@ const statuses: Partial<Record<Code, number>> = {
   mode_invalid: 400,
   model_invalid: 400,
   credential_invalid: 400,
+  repo_invalid: 400,
+  upstream_url_invalid: 400,
+  capability_missing: 401,
+  capability_invalid: 401,
+  capability_expired: 401,
+  capability_revoked: 401,
   principal_missing: 401,
   principal_invalid: 401,
   principal_expired: 401,
   webhook_invalid: 401,
   not_allowed: 403,
   connect_disabled: 403,
+  container_mismatch: 403,
+  provider_mismatch: 403,
+  repo_host_not_allowed: 403,
+  repository_mismatch: 403,
+  upstream_host_not_allowed: 403,
+  upstream_request_invalid: 403,
+  upstream_refused: 403,
   host_refused: 403,
   origin_refused: 403,
   proxied_refused: 403,
@@ -37,6 +55,9 @@ const statuses: Partial<Record<Code, number>> = {
   too_large: 413,
   media_type_refused: 415,
   queue_full: 429,
+  upstream_limited: 429,
+  upstream_redirected: 502,
+  upstream_unavailable: 502,
   store_unavailable: 503,
   temporarily_unavailable: 503,
 }

@@ -11,7 +11,7 @@ export interface Call {
 }
 
 export type Handler = (call: Call) => Response | Promise<Response>
-export type Method = 'GET' | 'HEAD' | 'POST' | 'DELETE'
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type Methods = { readonly [method in Method]?: Handler }
 export type Route = readonly [path: RegExp, methods: Methods]
 

@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { providerNamed, type App } from './app.ts'
 import { readForm, readJson, single } from './body.ts'
 import { callback } from './callback.ts'
+import { capabilityRoutes } from './capability-routes.ts'
 import { connect } from './connect.ts'
 import {
   disconnect,
@@ -18,6 +19,7 @@ import {
   type TokenOptions,
 } from './connections.ts'
 import { exposition } from './counters.ts'
+import { gitRoutes } from './git-routes.ts'
 import { showSignIn, signIn, signOut } from './dev-sign-in.ts'
 import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
@@ -78,6 +80,8 @@ const routes: readonly Route[] = [
     },
   ],
   [/^\/dev\/sign-out$/, { POST: ({ app, request }) => signOut(app, request) }],
+  ...capabilityRoutes,
+  ...gitRoutes,
 ]
 
 export async function route(app: App, request: Request, url: URL): Promise<Response> {

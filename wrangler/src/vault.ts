@@ -1,6 +1,14 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Standing } from 'latchkey'
-import { Connection, type EndResult, type News, type Status, type TokenResult } from 'latchkey/connection'
+import { LatchkeyError, type Standing } from 'latchkey'
+import {
+  Connection,
+  type EndResult,
+  type News,
+  type NoToken,
+  type Status,
+  type Token,
+  type TokenResult,
+} from 'latchkey/connection'
 import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
 import { openApp, providerNamed, redirectUri, type App } from './app.ts'
 import { authorizationServer } from './authorization-server.ts'
@@ -55,6 +63,17 @@ export interface Marked {
   readonly result: TokenResult
 }
 
+/** What a holder of a capability asks for, who has not been believed yet. */
+export interface Redemption {
+  readonly capability: string
+  readonly container: string
+  /** The generation whose token the provider has refused. */
+  readonly rejected?: Generation
+}
+
+export type Redeemed =
+  (Token & { readonly account: string }) | NoToken | { readonly outcome: 'refused'; readonly code: Code }
+
 /** What the application keeps beside a connection. */
 interface Details {
   readonly subject: string
@@ -74,8 +93,15 @@ export interface Revocation {
 const schema = `
   CREATE TABLE IF NOT EXISTS consumed (
     until INTEGER NOT NULL, nonce TEXT NOT NULL, PRIMARY KEY (until, nonce)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS epoch (
+    until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;
   ${connectionSchema.join(';')};
 `
+
+/** No capability made before lives longer: four hours, on a clock that may be a minute ahead. */
+const longestCapabilityMs = 4 * 3_600_000 + 60_000
+/** A token that is handed to a request has at least so long to get there. */
+const redeemedValidityMs = 60_000
 
 /**
  * One object per owner and provider: it uses states up and holds the sealed credential. What becomes of the credential
@@ -125,6 +151,27 @@ export class Vault extends DurableObject<Env> {
   /** As `rotate`, for a token that a resource server has refused. */
   async reportRejected(generation: Generation): Promise<TokenResult> {
     return this.#counted(await this.#connection().reportRejected(generation))
+  }
+
+  /** Capabilities that were made before this are dead. */
+  epoch(): number {
+    return this.#sql.exec<{ value: number }>('SELECT value FROM epoch').toArray()[0]?.value ?? 0
+  }
+
+  /** A token for whoever brings a capability, verified here once more: what has ended stays ended. */
+  async redeem({ capability, container, rejected }: Redemption): Promise<Redeemed> {
+    try {
+      const epoch = this.epoch()
+      this.#verify(capability, container, epoch)
+      const result = rejected ? await this.reportRejected(rejected) : await this.token(redeemedValidityMs)
+      // What ended while the provider was asked counts too.
+      if (this.epoch() !== epoch) this.#verify(capability, container, this.epoch())
+      return result.outcome === 'ok' ? { ...result, account: (await this.#held())?.account ?? '' } : result
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'store_unavailable') throw error
+      return { outcome: 'refused', code }
+    }
   }
 
   async status(): Promise<ConnectionStatus | null> {
@@ -183,21 +230,44 @@ export class Vault extends DurableObject<Env> {
     try {
       await this.#connection().alarm()
     } finally {
-      await this.#forgetConsumed()
+      await this.#forget()
     }
+  }
+
+  #verify(capability: string, container: string, epoch: number): void {
+    const { lk, config } = openApp(this.env)
+    const { owner, provider } = this.#key
+    const expected = { now: Date.now(), container, epoch, provider }
+    const claims = lk.capability.verify(config.keys, capability, expected)
+    // Whoever asked chose this object by the claims; another one's capability is none here.
+    if (claims.owner.kind !== owner.kind || claims.owner.id !== owner.id)
+      throw new LatchkeyError('capability_invalid')
+  }
+
+  /** Ends every capability so far. Seconds, so that a later one is higher even where this one is forgotten. */
+  #raiseEpoch(): void {
+    const now = Date.now()
+    const until = now + longestCapabilityMs
+    const value = Math.max(Math.floor(now / 1_000), this.epoch() + 1)
+    this.#sql.exec('DELETE FROM epoch')
+    this.#sql.exec('INSERT INTO epoch VALUES (?, ?)', until, value)
+    void this.#arm(until + 1)
   }
 
   async #consume(nonce: string, until: number): Promise<boolean> {
     const sql = 'INSERT INTO consumed VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING nonce'
     const isFirst = this.#sql.exec(sql, until, nonce).toArray().length === 1
-    await this.#forgetConsumed()
+    await this.#forget()
     return isFirst
   }
 
-  async #forgetConsumed(): Promise<void> {
-    this.#sql.exec('DELETE FROM consumed WHERE until < ?', Date.now())
-    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM consumed').one()
-    if (next.until !== null) await this.#arm(next.until + 1)
+  async #forget(): Promise<void> {
+    const now = Date.now()
+    for (const table of ['consumed', 'epoch']) {
+      this.#sql.exec(`DELETE FROM ${table} WHERE until < ?`, now)
+      const next = this.#sql.exec<{ until: number | null }>(`SELECT min(until) AS until FROM ${table}`).one()
+      if (next.until !== null) await this.#arm(next.until + 1)
+    }
   }
 
   async #exchange(app: App, completion: Completion): Promise<Outcome> {
@@ -233,6 +303,11 @@ export class Vault extends DurableObject<Env> {
     { accessToken, refreshToken, lifetimeMs, refreshLifetimeMs, scopes }: LoginTokens,
     askedAt: number,
   ): Promise<Outcome> {
+    // Before the new pair can be given away; an account of no id may be any.
+    const former = await this.#held()
+    const isAnother = (known: string | undefined): boolean =>
+      known !== undefined && (known !== account.id || known === '')
+    if (isAnother(former?.account)) this.#raiseEpoch()
     const details: Details = { subject, label: account.label, connectedAt: Date.now(), state, stateExpiresAt }
     const result = await this.#connection().login({
       accessToken,
@@ -245,6 +320,7 @@ export class Vault extends DurableObject<Env> {
       askedAt,
     })
     if (result.outcome !== 'ok') return { ok: false, code: result.outcome }
+    if (result.replaced !== former?.account && isAnother(result.replaced)) this.#raiseEpoch()
     // The alarm asks the core when the next one is due.
     if (providerNamed(app, this.#key.provider).refresh.proactive) await this.#arm(Date.now())
     if (result.replaced !== undefined && result.replaced !== account.id) await this.#release(result.replaced)
@@ -254,6 +330,7 @@ export class Vault extends DurableObject<Env> {
   async #end(verb: (connection: Connection) => Promise<EndResult>): Promise<EndResult> {
     const former = await this.#held()
     const result = await verb(this.#connection())
+    if (result.outcome === 'ok' && result.deleted) this.#raiseEpoch()
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
     return result
   }

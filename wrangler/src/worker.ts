@@ -3,6 +3,7 @@ import type { Cause, Principal } from 'latchkey'
 import { openApp, providerNamed, type App } from './app.ts'
 import { readForm } from './body.ts'
 import { callback } from './callback.ts'
+import { mintCapability, type CapabilityGrant, type CapabilityRequest } from './capability.ts'
 import { connect, type ConnectRequest } from './connect.ts'
 import {
   disconnect,
@@ -20,6 +21,8 @@ import {
   type TokenOptions,
 } from './connections.ts'
 import type { Env } from './env.ts'
+import { git } from './git.ts'
+import { gitPath } from './git-routes.ts'
 import { secured } from './headers.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
@@ -75,6 +78,21 @@ export class Latchkey extends WorkerEntrypoint<Env> {
   /** Ends everything that is kept for a person; a human may end their own account, a service anyone's. */
   eraseUser(principal: Principal, id: string): Promise<Answer<ErasureReceipt>> {
     return this.#answer((app) => eraseUser(app, principal, id))
+  }
+
+  /** What work that must not see the token is given instead of it. */
+  capability(principal: Principal, wanted: CapabilityRequest): Promise<Answer<CapabilityGrant>> {
+    return this.#answer((app) => mintCapability(app, principal, wanted))
+  }
+
+  /** A request to the git proxy, from a container that the caller knows; what the request says of one does not count. */
+  git(request: Request, container: string): Promise<Response> {
+    const { pathname, search } = new URL(request.url)
+    const [, provider = '', path = '', tail = ''] = gitPath.exec(pathname) ?? []
+    return respond(this.env, request, (app) => {
+      if (tail === '') throw new Refusal('not_found')
+      return git(app, { provider, path, tail, request, search, container })
+    })
   }
 
   /** For the browser whose `request` this is: the redirect to the authorization server, with the binding cookie. */

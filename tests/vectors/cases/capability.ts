@@ -124,6 +124,15 @@ bad('expired', 'T15: dead at its end.', text, 'capability_expired', { now: now +
 good('last', 'Good until then.', text, {}, { now: now + 3_599_999 })
 bad('epoch', 'Everything of its owner was revoked.', text, 'capability_revoked', { epoch: 8 })
 bad('container', 'T15: another container.', text, 'container_mismatch', { container: 'box-2' })
+good(
+  'byte-order-mark',
+  'Threat T29: a character that readers like to drop makes another person.',
+  capabilityText(2, k1, says({ sub: '\ufeffada', own: 'org:\ufeffacme' })),
+  { subject: '\ufeffada', owner: { kind: 'org', id: '\ufeffacme' } },
+)
+good('asked', 'T15: for what it was made.', text, {}, { purpose: 'git', provider: 'github' })
+bad('api', 'T15: another purpose.', text, 'capability_invalid', { purpose: 'api' })
+bad('provider', 'T15: another provider.', text, 'provider_mismatch', { provider: 'gitlab' })
 bad('from-nowhere', 'T15: no container.', text, 'container_mismatch', { container: '' })
 
 export default document(

@@ -75,6 +75,7 @@ const githubSettings = {
     token: 'access',
   },
   refresh: { ...safe, traits: githubTraits, accessTtlMs: 8 * hour },
+  git: { provider: 'github', host: 'github.com', user: 'x-access-token' },
 }
 const config = {
   baseUrl: 'https://app.example',
@@ -281,6 +282,29 @@ good(
   { baseUrl: local[base], dev: true, providers: [{ ...keycloak, tokenUrl: 'http://localhost:9000/t' }] },
 )
 
+good(
+  'provider-git',
+  'Repositories of our own.',
+  { [list]: providers({ id: { ...own, gitUrl: 'https://git.example:443/our/git/' } }) },
+  {
+    providers: [
+      { ...keycloak, git: { provider: 'git', host: 'git.example', base: '/our/git', user: 'oauth2' } },
+    ],
+  },
+)
+good(
+  'provider-git-dev',
+  'In development on this machine.',
+  { ...local, [dev]: '1', [list]: providers({ id: { ...own, gitUrl: 'http://127.0.0.1:9418' } }) },
+  {
+    baseUrl: local[base],
+    dev: true,
+    providers: [
+      { ...keycloak, git: { provider: 'git', host: '127.0.0.1:9418', plain: true, user: 'oauth2' } },
+    ],
+  },
+)
+
 for (const [name, comment, text] of [
   ['empty', 'An empty name.', ''],
   ['33', 'A name that is too long.', 'a'.repeat(33)],
@@ -305,6 +329,9 @@ wrong('url-user', 'A URL with user info.', { tokenUrl: 'https://u:p@as.example/t
 wrong('url-fragment', 'A URL with a fragment.', { authorizationUrl: 'https://as.example/a#b' })
 wrong('url-missing', 'A generic provider without URLs.', { profile: 'generic' })
 wrong('url-empty', 'An empty URL is not an absent one.', { revocationUrl: '' })
+wrong('git-query', 'A repository has no query.', { gitUrl: 'https://git.example/?a' })
+wrong('git-dots', 'Dot segments in front of a repository.', { gitUrl: 'https://git.example/a/..' })
+wrong('git-http', 'Repositories in the clear.', { gitUrl: 'http://git.example' })
 wrong('issuer-query', 'RFC 9207 section 2: an issuer has no query.', { issuer: 'https://as.example/?a' })
 wrong('response-mode', 'There is no such mode here.', { responseMode: 'fragment' })
 wrong('scopes-text', 'Scopes are a list.', { scopes: 'read write' })

@@ -60,6 +60,7 @@ for (const text of [
   'o/..',
   'evilgithub.com/o/r',
   'o/r/x',
+  'https://github.com/o/r/../x',
   'https:///o/r',
   'https://github.com./o/r',
   'https://github.com/o%2fr',
