@@ -1,5 +1,6 @@
 import type { AccountClaim } from './claim.ts'
 import type { Counters } from './counters.ts'
+import type { Session } from './session-object.ts'
 import type { Vault } from './vault.ts'
 
 /** What the deployment binds. The variables beside these are text and go to the core unread. */
@@ -8,4 +9,9 @@ export interface Env {
   readonly VAULT: DurableObjectNamespace<Vault>
   readonly ACCOUNT_CLAIM: DurableObjectNamespace<AccountClaim>
   readonly COUNTERS: DurableObjectNamespace<Counters>
+  readonly SESSION: DurableObjectNamespace<Session>
+  /** The modes that a message may ask for, with commas between. */
+  readonly SESSION_MODES?: string
+  /** The models, as above; none: any. */
+  readonly SESSION_MODELS?: string
 }
