@@ -508,7 +508,7 @@ test('the credential as it is now, for its owner and for whoever holds a capabil
     owner: { kind: 'user', id: 'alex' },
     provider: 'git',
     repo: url,
-    container: 's-1',
+    container: 'box-1',
     can: ['fetch', 'push'],
     epoch: 0,
     expiresAt: Math.floor(now / 1_000) * 1_000 + hour,
@@ -519,11 +519,14 @@ test('the credential as it is now, for its owner and for whoever holds a capabil
       { ...claims, ...changes },
       { now: at, entropy: crypto.getRandomValues(new Uint8Array(32)) },
     )
-  const redeem = async (capability: string, wanted: unknown = { url }, id = 's-1'): Promise<unknown> => {
-    const headers = { authorization: `Bearer ${capability}`, ...json }
-    return told(
-      await ask(`/api/sessions/${id}/credential`, { method: 'POST', headers, body: JSON.stringify(wanted) }),
-    )
+  const redeem = async (
+    capability: string,
+    wanted: unknown = { url },
+    { id = 's-1', container = 'box-1' } = {},
+  ): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${capability}`, 'latchkey-container': container, ...json }
+    const init = { method: 'POST', headers, body: JSON.stringify(wanted) }
+    return told(await ask(`/api/sessions/${id}/credential`, init))
   }
   expect(await login()).toBe('404 not_found')
   expect(await redeem(mint())).toBe('404 not_found')
@@ -553,8 +556,9 @@ test('the credential as it is now, for its owner and for whoever holds a capabil
   const { repo: _, ...anywhere } = claims
   const entropy = new Uint8Array(32)
   expect(await redeem(lk.capability.mint(keys, anywhere, { now, entropy }))).toBe('403 repository_mismatch')
-  expect(await redeem(mint({ container: 's-2' }))).toBe('403 container_mismatch')
-  expect(await redeem(mint(), { url }, 's-2')).toBe('403 container_mismatch')
+  expect(await redeem(mint({ container: 'box-2' }))).toBe('403 container_mismatch')
+  expect(await redeem(mint(), { url }, { container: '' })).toBe('403 container_mismatch')
+  expect(await redeem(mint(), { url }, { id: 's-2' })).toBe('404 not_found')
   expect(await redeem(mint({ owner: { kind: 'user', id: 'bob' }, subject: 'bob' }))).toBe('404 not_found')
   expect(await redeem(mint({ owner: { kind: 'org', id: 'alex' } }))).toBe('404 not_found')
   expect(await redeem(mint({ purpose: 'api' }))).toBe('403 not_allowed')
@@ -569,6 +573,31 @@ test('the credential as it is now, for its owner and for whoever holds a capabil
   expect(await redeem(mint({ expiresAt: claims.expiresAt - 2 * hour }, now - 2 * hour))).toBe(
     '401 capability_expired',
   )
+  // The session's owner makes one for whoever works in it; it is good for this session.
+  const made = async (request: unknown = {}, subject = 'alex') => {
+    const response = await send('capabilities', request, subject)
+    const body = (await response.json()) as { capability: string; expiresAt: number; error?: string }
+    return response.status === 201 ? body : { capability: `${response.status} ${body.error}`, expiresAt: 0 }
+  }
+  const { capability, expiresAt } = await made()
+  expect(expiresAt - now).toBeGreaterThan(hour - 2_000)
+  expect(await redeem(capability)).toEqual(loggedIn(tokens.newer))
+  const boxed = (await made({ container: 'box-1', ttlMs: 4 * hour })).capability
+  expect(await redeem(boxed)).toEqual(loggedIn(tokens.newer))
+  expect(await redeem(boxed, { url }, { container: 'box-2' })).toBe('403 container_mismatch')
+  await post(message('m-1', { gitToken: tokens.older }), 'alex', 's-2')
+  expect(await redeem(mint(), { url }, { id: 's-2' })).toEqual(loggedIn(tokens.older))
+  expect(await redeem(capability, { url }, { id: 's-2' })).toBe('403 not_allowed')
+  for (const bad of [
+    { ttlMs: 3 * hour },
+    { ttlMs: 0 },
+    { ttlMs: '1' },
+    { container: '' },
+    { container: 5 },
+    { can: [] },
+  ])
+    expect((await made(bad)).capability, JSON.stringify(bad)).toBe('400 request_invalid')
+  expect((await made({}, 'bob')).capability).toBe('404 not_found')
   // A capability is no assertion.
   const headers = { authorization: `Bearer ${mint()}`, ...json }
   expect(await told(await ask('/api/sessions/s-1/next', { method: 'POST', headers, body: '{}' }))).toBe(
@@ -701,9 +730,15 @@ test('a service binding has the same verbs', async () => {
     ok: true,
     value: loggedIn(tokens.older),
   })
-  expect(await Latchkey.sessionCredential('lkc2.x', 's-1', { url })).toEqual({
+  expect(await Latchkey.sessionCredential({ capability: 'lkc2.x' }, 's-1', { url })).toEqual({
     ok: false,
     code: 'capability_invalid',
+  })
+  const minted = await Latchkey.sessionCapability(alex, 's-1', { container: 'box-1' })
+  const held = { capability: minted.ok ? minted.value.capability : '', container: 'box-1' }
+  expect(await Latchkey.sessionCredential(held, 's-1', { url })).toEqual({
+    ok: true,
+    value: loggedIn(tokens.older),
   })
   at(Date.now() + 2_000)
   expect(await Latchkey.nextMessage(alex, 's-1')).toMatchObject({

@@ -291,7 +291,8 @@ export class Session extends DurableObject<Env> {
       )
       .one()
     const at = Math.min(session.ends, due ?? never, ends ?? never)
-    if (this.#alarmAt !== undefined && this.#alarmAt <= at) return
+    // One whose time has passed may have been given up.
+    if (this.#alarmAt !== undefined && this.#alarmAt > now && this.#alarmAt <= at) return
     this.#alarmAt = at
     await this.ctx.storage.setAlarm(at)
   }

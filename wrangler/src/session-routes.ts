@@ -5,6 +5,7 @@ import { Refusal } from './refusal.ts'
 import { decoded, reads, type Call, type Route } from './route.ts'
 import {
   describeMessages,
+  mintSessionCapability,
   nextMessage,
   postMessage,
   redeemCapability,
@@ -24,6 +25,7 @@ export const sessionRoutes: readonly Route[] = [
   [/^\/api\/sessions\/([^/]+)\/messages$/, { POST: post }],
   [/^\/api\/sessions\/([^/]+)\/next$/, { POST: next }],
   [/^\/api\/sessions\/([^/]+)\/messages\/([^/]+)\/settle$/, { POST: settle }],
+  [/^\/api\/sessions\/([^/]+)\/capabilities$/, { POST: capability }],
   [/^\/api\/sessions\/([^/]+)\/credential$/, { POST: credential }],
 ]
 
@@ -44,11 +46,20 @@ async function settle({ app, request, parts: [id = '', messageId = ''] }: Call):
   return Response.json(await settleMessage(app, principal, decoded(id), decoded(messageId), report))
 }
 
-/** Asked for by git itself, with the session's capability or with an assertion of its owner. */
+async function capability({ app, request, parts: [id = ''] }: Call): Promise<Response> {
+  const principal = trustedCaller(app, request, json)
+  const minted = await mintSessionCapability(app, principal, decoded(id), await readJson(request))
+  return Response.json(minted, { status: 201 })
+}
+
+/** Asked for by git itself, with a capability (RFC 6750, the container in a header of its own) or as the owner. */
 async function credential({ app, request, parts: [id = ''] }: Call): Promise<Response> {
-  const capability = /^Bearer +(lkc\d\..*)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
-  if (capability !== undefined)
-    return Response.json(await redeemCapability(app, capability, decoded(id), await readJson(request)))
+  const { headers } = request
+  const presented = /^Bearer +(lkc\d\..*)$/i.exec(headers.get('authorization') ?? '')?.[1]
+  if (presented !== undefined) {
+    const held = { capability: presented, container: headers.get('latchkey-container') ?? '' }
+    return Response.json(await redeemCapability(app, held, decoded(id), await readJson(request)))
+  }
   const principal = trustedCaller(app, request, json)
   return Response.json(await sessionCredential(app, principal, decoded(id), await readJson(request)))
 }

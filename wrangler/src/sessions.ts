@@ -1,8 +1,15 @@
 /** What a caller may do with a session's messages, whichever way the call came in. */
-import { LatchkeyError, type MessageReport, type Owner, type Principal, type RepoHost } from 'latchkey'
-import type { App } from './app.ts'
+import {
+  LatchkeyError,
+  type CapabilityClaims,
+  type MessageReport,
+  type Owner,
+  type Principal,
+  type RepoHost,
+} from 'latchkey'
+import { random, type App } from './app.ts'
 import { sessionName } from './names.ts'
-import { Refusal, type Code } from './refusal.ts'
+import { codeOf, Refusal, type Code } from './refusal.ts'
 import type {
   Acknowledged,
   Answered,
@@ -17,6 +24,14 @@ import type {
 export interface GitLogin {
   readonly username: string
   readonly password: string
+}
+
+/** What a workspace is given to ask for the credential with. */
+export interface SessionCapability {
+  readonly capability: string
+  readonly expiresAt: number
+  /** The canonical clone URL. */
+  readonly repo: string
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -76,22 +91,64 @@ export function sessionCredential(
   return login(app, { kind: 'user', id: subject }, id, request)
 }
 
+/** What work in the session is handed instead of the credential: good for asking for it, as it is then. */
+export async function mintSessionCapability(
+  app: App,
+  principal: Principal,
+  id: string,
+  request: unknown,
+): Promise<SessionCapability> {
+  const { container, ttlMs = usualLifeMs } = members(request, ['container', 'ttlMs'])
+  if (typeof ttlMs !== 'number' || (container !== undefined && text(container) === ''))
+    throw new Refusal('request_invalid')
+  const { credential } = value(await ownSession(app, principal, id).state())
+  if (!credential) throw new Refusal('not_found')
+  const { subject } = principal
+  const now = Date.now()
+  const expiresAt = Math.floor((now + ttlMs) / 1_000) * 1_000
+  const claims: CapabilityClaims = {
+    purpose: 'git',
+    subject,
+    owner: { kind: 'user', id: subject },
+    provider: sessionProvider(id),
+    repo: credential.url,
+    ...(container !== undefined && { container: container as string }),
+    can: wholeCredential,
+    epoch: 0,
+    expiresAt,
+  }
+  try {
+    const capability = app.lk.capability.mint(app.config.keys, claims, { now, entropy: random(16) })
+    return { capability, expiresAt, repo: credential.url }
+  } catch (error) {
+    // What cannot be made of what was asked for is the caller's mistake, not a bad capability.
+    throw codeOf(error) === 'capability_invalid' ? new Refusal('request_invalid') : error
+  }
+}
+
 /**
- * As `sessionCredential`, for whoever works in the session. A capability is for one repository, and for the session where
- * it is bound to a container. It has to allow everything that the credential does: what was narrowed is not to be
- * traded for something wider.
+ * As `sessionCredential`, for whoever works in the session and holds a capability of its owner's for that repository. It has
+ * to allow everything that the credential does: what was narrowed is not traded for something wider.
  */
 export async function redeemCapability(
   app: App,
-  text: string,
+  held: { readonly capability: string; readonly container?: string },
   id: string,
   request: unknown,
 ): Promise<GitLogin> {
-  const claims = app.lk.capability.verify(app.config.keys, text, { now: Date.now(), container: id })
-  if (claims.purpose !== 'git' || !(claims.can.includes('fetch') && claims.can.includes('push')))
+  const { capability, container = '' } = held
+  const claims = app.lk.capability.verify(app.config.keys, capability, { now: Date.now(), container })
+  const { purpose, owner, provider, repo = '', can } = claims
+  const isOthers = provider.startsWith(sessionProvider('')) && provider !== sessionProvider(id)
+  if (purpose !== 'git' || isOthers || !wholeCredential.every((verb) => can.includes(verb)))
     throw new Refusal('not_allowed')
-  return await login(app, claims.owner, id, request, claims.repo ?? '')
+  return await login(app, owner, id, request, repo)
 }
+
+const usualLifeMs = 3_600_000
+const wholeCredential = ['fetch', 'push'] as const
+/** No provider can be configured under such a name: the capability opens nothing else. */
+const sessionProvider = (id: string): string => `session:${id}`
 
 /** Refused alike whether there is no session, no credential, or one for another repository. */
 async function login(app: App, owner: Owner, id: string, request: unknown, only?: string): Promise<GitLogin> {

@@ -27,12 +27,14 @@ import { route } from './routes.ts'
 import type { Acknowledged, Next, SessionState, Settled } from './session-object.ts'
 import {
   describeMessages,
+  mintSessionCapability,
   nextMessage,
   postMessage,
   redeemCapability,
   sessionCredential,
   settleMessage,
   type GitLogin,
+  type SessionCapability,
 } from './sessions.ts'
 
 export { AccountClaim } from './claim.ts'
@@ -124,14 +126,23 @@ export class Latchkey extends WorkerEntrypoint<Env> {
     return this.#answer((app) => describeMessages(app, principal, session))
   }
 
+  /** What work in the session is handed, to ask for its git credential with. */
+  sessionCapability(
+    principal: Principal,
+    session: string,
+    request: { readonly container?: string; readonly ttlMs?: number } = {},
+  ): Promise<Answer<SessionCapability>> {
+    return this.#answer((app) => mintSessionCapability(app, principal, session, request))
+  }
+
   /** The session's git credential as it is now, for its owner, or for whoever holds a capability. */
   sessionCredential(
-    holder: Principal | string,
+    holder: Principal | { readonly capability: string; readonly container?: string },
     session: string,
     request: { readonly url: string },
   ): Promise<Answer<GitLogin>> {
     return this.#answer((app) =>
-      typeof holder === 'string'
+      'capability' in holder
         ? redeemCapability(app, holder, session, request)
         : sessionCredential(app, holder, session, request),
     )
