@@ -107,6 +107,7 @@ test('a message is taken in, leased, reported on and ended, and the same answer 
   const first = message('m-1', { gitToken: tokens.older })
   const taken = { messageId: 'm-1', status: 'queued', position: 1, credential: 'stored' }
   expect(await told(await post(first))).toEqual(taken)
+  expect((await state()).queue).toEqual([{ messageId: 'm-1', sends: 0, at: start + 1_000 }])
   expect(await told(await post(first))).toEqual(taken)
   expect(await told(await post(message('m-2')))).toEqual({
     messageId: 'm-2',
@@ -262,6 +263,37 @@ test.each([true, false])(
     expect(worlds).toBe(64)
   },
 )
+
+test('T53 each write is all or nothing: storage that fails in the middle of one', async () => {
+  quiet()
+  at(start)
+  await post(message('m-1', { gitToken: tokens.older }))
+  const query = (sql: string) =>
+    runInDurableObject(session(), (_, { storage }) => storage.sql.exec(sql).toArray())
+  for (const [table, rest] of [
+    ['intent', {}],
+    ['credential', { gitToken: tokens.newer }],
+  ] as const) {
+    const before = await dump()
+    await query(`ALTER TABLE ${table} RENAME TO away`)
+    expect(await told(await post(message(`m-${table}`, rest)))).toBe(unavailable)
+    await gone()
+    await query(`ALTER TABLE away RENAME TO ${table}`)
+    expect(await dump()).toEqual(before)
+    expect(await told(await post(message(`m-${table}`, rest)))).toMatchObject({ status: 'queued' })
+  }
+  expect(await login()).toEqual(loggedIn(tokens.newer))
+  // And on what the core has decided about: a plan is stored once.
+  await runInDurableObject(session(), async (instance) => {
+    const object = instance as unknown as { write: Write }
+    const write: Write = object.write.bind(instance)
+    let args: unknown[] = []
+    object.write = (...given) => write(...(args = given))
+    await instance.settle('m-1', { outcome: 'aborted' })
+    expect(() => write(...args)).toThrow(TypeError)
+  })
+  expect(await state()).toMatchObject({ open: 2, counts: { failed: 1 } })
+})
 
 test('T52 what is refused changes nothing, the credential least of all', async () => {
   at(start)
