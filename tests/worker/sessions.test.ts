@@ -2,7 +2,9 @@ import { evictDurableObject, reset, runDurableObjectAlarm, runInDurableObject } 
 import { exports } from 'cloudflare:workers'
 import type { CapabilityClaims } from 'latchkey'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { sessionName } from '../../wrangler/src/names.ts'
+import type { App } from '../../wrangler/src/app.ts'
+import { sessionIndexName, sessionName } from '../../wrangler/src/names.ts'
+import { eraseSessions } from '../../wrangler/src/session-index.ts'
 import type { Next, SessionState } from '../../wrangler/src/session-object.ts'
 import { ask, bearer, bindings, Browser, errorOf, json, keys, lk, ownOrigin } from './harness.ts'
 import { baseUrl } from './variables.ts'
@@ -469,8 +471,69 @@ test('marks lapse, attempts end, what has ended is forgotten, and so is a sessio
   expect(await told(await ask('/api/sessions/s-1', { headers: bearer('alex') }))).toBe('404 not_found')
   expect(await dump()).toEqual({})
   expect(await due()).toBeNull()
+  const index = bindings.SESSION_INDEX.getByName(sessionIndexName(baseUrl, { kind: 'user', id: 'alex' }))
+  await runInDurableObject(index, (_, { storage }) => storage.setAlarm(Date.now()))
+  await runDurableObjectAlarm(index)
+  expect(await index.list()).toEqual([])
   // It can begin again.
   expect(await told(await post(message('m-1')))).toMatchObject({ position: 1 })
+})
+
+test('a person’s sessions are found and go, with everything in them', async () => {
+  at(start)
+  const app = { env: bindings, config: { baseUrl } } as unknown as App
+  const owner = { kind: 'user', id: 'alex' } as const
+  const index = bindings.SESSION_INDEX.getByName(sessionIndexName(baseUrl, owner))
+  expect(await eraseSessions(app, owner)).toBe('absent')
+  await post(message('m-1', { gitToken: tokens.older }))
+  await post(message('m-1', { gitToken: tokens.newer }), 'alex', 's-2')
+  await post(message('m-1', { gitToken: tokens.newer }), 'bob')
+  expect(await index.list()).toEqual(['s-1', 's-2'])
+  // Found even where the first write failed.
+  await failAfter(0, 'throws', session('s-3'))
+  quiet()
+  expect(await told(await post(message('m-1'), 'alex', 's-3'))).toBe(unavailable)
+  expect(await index.list()).toEqual(['s-1', 's-2', 's-3'])
+  expect(await eraseSessions(app, owner)).toBe('done')
+  expect(await index.list()).toEqual([])
+  for (const id of ['s-1', 's-2']) {
+    expect(await dump(session(id))).toEqual({})
+    expect(await runInDurableObject(session(id), (_, { storage }) => storage.getAlarm())).toBeNull()
+  }
+  expect(await login()).toBe('404 not_found')
+  expect(await login('bob')).toEqual(loggedIn(tokens.newer))
+  expect(await eraseSessions(app, owner)).toBe('absent')
+  // It can begin again, while it is being removed too.
+  for (let i = 0; i < 8; i += 1) {
+    const all = [
+      post(message('m-1')),
+      index.erase(),
+      post(message('m-2')),
+      index.erase(),
+      post(message('m-3')),
+    ]
+    await Promise.all(all)
+    const there = Object.keys(await dump()).length > 0
+    expect(await index.list()).toEqual(there ? ['s-1'] : [])
+  }
+})
+
+test('what is in the list of sessions and is none goes out of it, and what is one stays', async () => {
+  quiet()
+  at(start)
+  const index = bindings.SESSION_INDEX.getByName(sessionIndexName(baseUrl, { kind: 'user', id: 'alex' }))
+  expect(await told(await post(message('m-1', { turn: '' }), 'alex', 's-0'))).toBe('400 turn_invalid')
+  await failAfter(0, 'throws', session('s-3'))
+  expect(await told(await post(message('m-1'), 'alex', 's-3'))).toBe(unavailable)
+  await post(message('m-1'))
+  expect(await index.list()).toEqual(['s-0', 's-1', 's-3'])
+  at(start + 12 * hour)
+  await post(message('m-2'))
+  at(start + 24 * hour)
+  await runDurableObjectAlarm(index)
+  expect(await index.list()).toEqual(['s-1'])
+  expect(await runInDurableObject(index, (_, { storage }) => storage.getAlarm())).toBe(start + 36 * hour + 1)
+  expect(await dump(session('s-0'))).toEqual({})
 })
 
 test('nobody reaches another’s session, and a stranger changes nothing', async () => {

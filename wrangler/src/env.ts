@@ -1,5 +1,6 @@
 import type { AccountClaim } from './claim.ts'
 import type { Counters } from './counters.ts'
+import type { SessionIndex } from './session-index.ts'
 import type { Session } from './session-object.ts'
 import type { Vault } from './vault.ts'
 
@@ -10,6 +11,7 @@ export interface Env {
   readonly ACCOUNT_CLAIM: DurableObjectNamespace<AccountClaim>
   readonly COUNTERS: DurableObjectNamespace<Counters>
   readonly SESSION: DurableObjectNamespace<Session>
+  readonly SESSION_INDEX: DurableObjectNamespace<SessionIndex>
   /** The modes that a message may ask for, with commas between. */
   readonly SESSION_MODES?: string
   /** The models, as above; none: any. */

@@ -35,3 +35,17 @@ export function sessionKeyOf(text: string): SessionKey {
   const [, , kind, ownerId = '', id = ''] = JSON.parse(text) as string[]
   return { owner: { kind: kind === 'org' ? 'org' : 'user', id: ownerId }, id }
 }
+
+export interface SessionIndexKey {
+  readonly baseUrl: string
+  readonly owner: Owner
+}
+
+export const sessionIndexName = (baseUrl: string, owner: Owner): string =>
+  name('sessions', baseUrl, owner.kind, owner.id)
+
+/** What `sessionIndexName` made the name of. */
+export function sessionIndexKeyOf(text: string): SessionIndexKey {
+  const [, baseUrl = '', kind, id = ''] = JSON.parse(text) as string[]
+  return { baseUrl, owner: { kind: kind === 'org' ? 'org' : 'user', id } }
+}

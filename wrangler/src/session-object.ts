@@ -4,6 +4,7 @@ import { openApp, random, type App } from './app.ts'
 import type { Env } from './env.ts'
 import { sessionKeyOf, type SessionKey } from './names.ts'
 import { codeOf, type Code } from './refusal.ts'
+import { sessionIndexOf } from './session-index.ts'
 
 export interface Repository {
   readonly kind: 'git' | 'github' | 'gitlab'
@@ -136,7 +137,16 @@ export class Session extends DurableObject<Env> {
   }
 
   /** Asks the core until it says what the sender is told; whatever is cut off in between, the next attempt goes on. */
-  async admit({ candidate, repository, credential }: Incoming): Promise<Answered<Acknowledged>> {
+  async admit(incoming: Incoming): Promise<Answered<Acknowledged>> {
+    if (this.#exists) return await this.#admit(incoming)
+    // Whoever looks for an owner's sessions finds it from before it is, and after it was looked for in between.
+    await this.#enter()
+    const answer = await this.#admit(incoming)
+    if (this.#exists) await this.#enter()
+    return answer
+  }
+
+  async #admit({ candidate, repository, credential }: Incoming): Promise<Answered<Acknowledged>> {
     return await this.#answer((app, now) => {
       for (;;) {
         const plan = app.lk.admission.plan(candidate, this.#session(), this.#message(candidate.id), { now })
@@ -220,8 +230,19 @@ export class Session extends DurableObject<Env> {
     }
     if (session && session.open > 0)
       console.warn(JSON.stringify({ event: 'session_ended', open: session.open }))
+    await this.erase()
+  }
+
+  /** Nothing stays. */
+  async erase(): Promise<void> {
     this.#exists = false
+    this.#alarmAt = undefined
     await this.ctx.storage.deleteAll()
+  }
+
+  /** Null: there is no such session. */
+  endsAt(): number | null {
+    return this.#row()?.ends ?? null
   }
 
   /** One plan of the core, stored as one transaction: all of it or nothing. */
@@ -318,6 +339,12 @@ export class Session extends DurableObject<Env> {
       this.#sql.exec('DELETE FROM message WHERE id = ?', id)
       this.#sql.exec('DELETE FROM intent WHERE id = ?', id)
     }
+  }
+
+  async #enter(): Promise<void> {
+    const { lk, config } = openApp(this.env)
+    const { owner, id } = this.#key
+    await sessionIndexOf(this.env, config.baseUrl, owner).add(id, Date.now() + lk.retention.lifetimes.session)
   }
 
   #row(): SessionRow | undefined {

@@ -39,6 +39,7 @@ import {
 
 export { AccountClaim } from './claim.ts'
 export { Counters } from './counters.ts'
+export { SessionIndex } from './session-index.ts'
 export { Session } from './session-object.ts'
 export { Vault } from './vault.ts'
 
