@@ -156,6 +156,96 @@
 // scheduleReason:  already_advanced next_tick after_quota unreadable out_of_range
 // faultSeen:  first window_over within_window clock_moved
 // rated:  new_window within_limit not_charged limited
+// repository:  generic_git github gitlab
+// offer: none credential malformed
+// admissionAct: nothing refuse acknowledge write send
+// admissionBlob: keep credential intent wipe
+// messageStage: absent marked queued sent done failed lapsed
+// messageCredential: none stored superseded
+// deliveryFailure: none interrupted starting unreachable setup_failed rate_limited overloaded permanent
+// messageOutcome:  accepted undelivered completed aborted
+
+// dist/admission-types.d.ts
+import type { abi } from './abi.gen.ts'
+type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
+export type RepositoryKind = Names<'repository'>
+export type CredentialOffer = Names<'offer'>
+export interface AdmissionCandidate {
+  readonly id: string
+  readonly turn: string
+  readonly mode: string
+  readonly model: string
+  readonly modes: readonly string[]
+  readonly models?: readonly string[]
+  readonly offer: CredentialOffer
+  readonly composedAt?: number
+}
+export type MessageStage = Exclude<Names<'messageStage'>, 'absent'>
+export type DeliveryFailure = Exclude<Names<'deliveryFailure'>, 'none'>
+export type MessageReport =
+  | {
+      readonly outcome: 'accepted' | 'completed' | 'aborted'
+    }
+  | {
+      readonly outcome: 'undelivered'
+      readonly failure: DeliveryFailure
+      readonly sends: number
+    }
+export interface MessageRecords {
+  readonly session: Uint8Array
+  readonly message: Uint8Array
+  readonly version: number
+  readonly admitted: number
+  readonly open: number
+  readonly stage: MessageStage
+  readonly credential: Names<'messageCredential'>
+  readonly failure: Names<'deliveryFailure'>
+  readonly number: number
+  readonly sends: number
+}
+export type AdmissionPlan =
+  | {
+      readonly act: 'nothing'
+      readonly at: number | null
+    }
+  | ({
+      readonly act: 'acknowledge'
+    } & MessageRecords)
+  | ({
+      readonly act: 'write'
+      readonly then: 'nothing' | 'acknowledge' | 'send'
+      readonly blob: Names<'admissionBlob'>
+      readonly epoch: number
+      readonly nextEpoch: number
+      readonly at: number | null
+    } & MessageRecords)
+export interface Admission {
+  offer(repository: RepositoryKind, token: string | undefined): CredentialOffer
+  plan(
+    candidate: AdmissionCandidate,
+    session: Uint8Array | null,
+    message: Uint8Array | null,
+    ctx: {
+      now: number
+    },
+  ): AdmissionPlan
+  drain(
+    session: Uint8Array,
+    message: Uint8Array,
+    ctx: {
+      now: number
+    },
+  ): AdmissionPlan
+  settle(
+    session: Uint8Array,
+    message: Uint8Array,
+    report: MessageReport,
+    ctx: {
+      now: number
+    },
+  ): AdmissionPlan
+}
+export {}
 
 // dist/connection-types.d.ts
 import type {
@@ -352,6 +442,7 @@ export declare function load(url?: string | URL): Promise<Latchkey>
 export { type ErrorCode, LatchkeyError, type PublicCode, publicCode } from './errors.ts'
 export { makeLatchkey } from './latchkey.ts'
 export type * from './types.ts'
+export type * from './admission-types.ts'
 export type * from './refresh-types.ts'
 export type * from './scope-types.ts'
 export type * from './retention-types.ts'
@@ -1228,6 +1319,7 @@ export declare const contract: Contract
 export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions): Store
 
 // dist/types.d.ts
+import type { Admission } from './admission-types.ts'
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
 import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
@@ -1583,6 +1675,7 @@ export interface Latchkey {
   }
   readonly refresh: Refresh
   readonly retention: Retention
+  readonly admission: Admission
   redact(text: string): string
   readonly webhook: {
     headers(profile: string): WebhookHeaders | null

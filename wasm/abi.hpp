@@ -4,6 +4,7 @@
 /// so that it has the same layout on the host (where `dump_abi` prints it) and in the module.
 #pragma once
 
+#include "latchkey/admission.hpp"
 #include "latchkey/error.hpp"
 #include "latchkey/keys.hpp"
 #include "latchkey/rate.hpp"
@@ -131,6 +132,27 @@ struct RefreshClassifyRequest {
   std::uint16_t status;
   std::uint8_t absence;
   std::uint8_t unspent;
+};
+
+/// A message that comes in, whose turn it is or of which something is reported. `modes` and
+/// `models` are lists; a record is absent where nothing is stored, `composed_at_ms` -1 where none
+/// is said.
+struct AdmissionRequest {
+  double now_ms;
+  double composed_at_ms;
+  Slice id;
+  Slice turn;
+  Slice mode;
+  Slice model;
+  Slice modes;
+  Slice models;
+  Slice session;
+  Slice message;
+  std::uint32_t free;
+  std::uint8_t offer;
+  std::uint8_t outcome;
+  std::uint8_t failure;
+  std::uint8_t sends;
 };
 
 /// Every reply begins with how far the arena was used (for wiping) and where an error was noticed.
@@ -466,6 +488,28 @@ struct RetentionSweepReply {
   std::uint8_t unused[6];
 };
 
+/// All but `act` and `at_ms` is there where there is something to write or to acknowledge. `at_ms`
+/// is 0 where no alarm is to be set.
+struct AdmissionReply {
+  ReplyHead head;
+  double epoch;
+  double next_epoch;
+  double at_ms;
+  double version;
+  double admitted;
+  double number;
+  Slice session;
+  Slice message;
+  std::uint8_t act;
+  std::uint8_t then;
+  std::uint8_t blob;
+  std::uint8_t stage;
+  std::uint8_t credential;
+  std::uint8_t failure;
+  std::uint8_t sends;
+  std::uint8_t open;
+};
+
 /// A field as the generator and the layout hash see it.
 struct Field {
   std::string_view name;
@@ -752,6 +796,27 @@ inline constexpr Field retention_sweep_reply[] = {
     LK_FIELD(RetentionSweepReply, kind),       LK_FIELD(RetentionSweepReply, lane),
     LK_FIELD(RetentionSweepReply, open),
 };
+inline constexpr Field admission_request[] = {
+    LK_FIELD(AdmissionRequest, now_ms),  LK_FIELD(AdmissionRequest, composed_at_ms),
+    LK_FIELD(AdmissionRequest, id),      LK_FIELD(AdmissionRequest, turn),
+    LK_FIELD(AdmissionRequest, mode),    LK_FIELD(AdmissionRequest, model),
+    LK_FIELD(AdmissionRequest, modes),   LK_FIELD(AdmissionRequest, models),
+    LK_FIELD(AdmissionRequest, session), LK_FIELD(AdmissionRequest, message),
+    LK_FIELD(AdmissionRequest, free),    LK_FIELD(AdmissionRequest, offer),
+    LK_FIELD(AdmissionRequest, outcome), LK_FIELD(AdmissionRequest, failure),
+    LK_FIELD(AdmissionRequest, sends),
+};
+inline constexpr Field admission_reply[] = {
+    LK_FIELD(AdmissionReply, head),       LK_FIELD(AdmissionReply, epoch),
+    LK_FIELD(AdmissionReply, next_epoch), LK_FIELD(AdmissionReply, at_ms),
+    LK_FIELD(AdmissionReply, version),    LK_FIELD(AdmissionReply, admitted),
+    LK_FIELD(AdmissionReply, number),     LK_FIELD(AdmissionReply, session),
+    LK_FIELD(AdmissionReply, message),    LK_FIELD(AdmissionReply, act),
+    LK_FIELD(AdmissionReply, then),       LK_FIELD(AdmissionReply, blob),
+    LK_FIELD(AdmissionReply, stage),      LK_FIELD(AdmissionReply, credential),
+    LK_FIELD(AdmissionReply, failure),    LK_FIELD(AdmissionReply, sends),
+    LK_FIELD(AdmissionReply, open),
+};
 
 inline constexpr Layout layouts[] = {
     {"StateIssueRequest", sizeof(StateIssueRequest), state_issue_request},
@@ -784,6 +849,8 @@ inline constexpr Layout layouts[] = {
     {"RetentionRunRequest", sizeof(RetentionRunRequest), retention_run_request},
     {"RetentionReply", sizeof(RetentionReply), retention_reply},
     {"RetentionSweepReply", sizeof(RetentionSweepReply), retention_sweep_reply},
+    {"AdmissionRequest", sizeof(AdmissionRequest), admission_request},
+    {"AdmissionReply", sizeof(AdmissionReply), admission_reply},
 };
 
 /// The name of an enumerator as it stands in the source; empty for a number that has none.
@@ -876,6 +943,14 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<retention::ScheduleReason>("scheduleReason"),
     enumeration<retention::Seen>("faultSeen"),
     enumeration<retention::Rated>("rated"),
+    enumeration<admission::Repository>("repository"),
+    enumeration<admission::Offer>("offer"),
+    enumeration<admission::Act>("admissionAct"),
+    enumeration<admission::Blob>("admissionBlob"),
+    enumeration<admission::Stage>("messageStage"),
+    enumeration<admission::Credential>("messageCredential"),
+    enumeration<admission::Failure>("deliveryFailure"),
+    enumeration<admission::Outcome>("messageOutcome"),
 };
 
 /// One list for both directions, so that no length of time is read as another.
@@ -932,14 +1007,14 @@ template <class... T>
 inline constexpr bool all_plain = ((std::is_trivially_copyable_v<T> &&
                                     std::is_standard_layout_v<T> && sizeof(T) % alignof(T) == 0) &&
                                    ...);
-static_assert(
-    all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest, PrincipalIssueRequest,
-              GuardRequestRequest, BytesReply, FlagReply, StateIssueReply, StateReply,
-              CallbackPlanReply, PrincipalReply, ScopeTargetReply, GuardRequestReply, ExchangeReply,
-              AccountReply, DisconnectReply, WebhookReply, RefreshClassifyRequest,
-              RefreshClassifyReply, ConfigReply, RefreshSettings, RefreshAdmitRequest,
-              RefreshStepRequest, RefreshEffect, RefreshStepReply, RefreshRowReply,
-              RetentionRunRequest, RetentionReply, RetentionSweepReply>);
+static_assert(all_plain<StateIssueRequest, StateVerifyRequest, CallbackPlanRequest,
+                        PrincipalIssueRequest, GuardRequestRequest, BytesReply, FlagReply,
+                        StateIssueReply, StateReply, CallbackPlanReply, PrincipalReply,
+                        ScopeTargetReply, GuardRequestReply, ExchangeReply, AccountReply,
+                        DisconnectReply, WebhookReply, RefreshClassifyRequest, RefreshClassifyReply,
+                        ConfigReply, RefreshSettings, RefreshAdmitRequest, RefreshStepRequest,
+                        RefreshEffect, RefreshStepReply, RefreshRowReply, RetentionRunRequest,
+                        RetentionReply, RetentionSweepReply, AdmissionRequest, AdmissionReply>);
 static_assert(sizeof(StateIssueRequest) <= reply_at && sizeof(RefreshStepRequest) <= reply_at &&
               sizeof(RefreshRowReply) <= data_at - reply_at &&
               sizeof(StateReply) <= data_at - reply_at);

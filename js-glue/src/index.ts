@@ -1,6 +1,7 @@
 export { type ErrorCode, LatchkeyError, type PublicCode, publicCode } from './errors.ts'
 export { makeLatchkey } from './latchkey.ts'
 export type * from './types.ts'
+export type * from './admission-types.ts'
 export type * from './refresh-types.ts'
 export type * from './scope-types.ts'
 export type * from './retention-types.ts'

@@ -1,3 +1,4 @@
+import { makeAdmission } from './admission.ts'
 import { decideDisconnect, readAccount, readExchange } from './answers.ts'
 import { abi } from './abi.gen.ts'
 import { classifyRefresh } from './classify.ts'
@@ -87,6 +88,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
       describe: (row, now) => describe(m, row, now),
     },
     retention: makeRetention(m),
+    admission: makeAdmission(m),
     redact: (text) => redact(m, text),
     webhook: {
       headers: (profile) => webhookHeaders(m, profile),

@@ -1,3 +1,4 @@
+import type { Admission } from './admission-types.ts'
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
 import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
@@ -378,6 +379,7 @@ export interface Latchkey {
   readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }
   readonly refresh: Refresh
   readonly retention: Retention
+  readonly admission: Admission
   /**
    * The text with every token, secret and credential in it replaced by `[redacted]`. At most 24,000 bytes; a longer
    * text is refused with `output_too_small`. Never cut a text before it is redacted.

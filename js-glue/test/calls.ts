@@ -105,6 +105,20 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
   const sealed = lk.seal.seal(ring, plain, ['tokens', 'alex'], { entropy })
   const principal = { subject: 'alex', org: 'acme', role: 'admin', kind: 'device', device: 'd-1' } as const
   const assertion = lk.principal.issue(ring, principal, { now })
+  const message = () =>
+    ({
+      id: 'message-1',
+      turn: 'canary-turn-55b1',
+      mode: 'code',
+      model: 'a/one',
+      modes: ['code', 'plan'],
+      models: ['a/one'],
+      offer: 'credential',
+      composedAt: now,
+    }) as const
+  const marked = lk.admission.plan(message(), null, null, { now })
+  if (marked.act !== 'write') throw new Error('a new message is not marked')
+  const records = () => [marked.session.slice(), marked.message.slice()]
   const settings = () => ({ now, traits: { rotation: 'none' as const }, policy: {} })
   const facts = { lifetimeMs: 1000, hasRefresh: true, refreshSame: false, hasScope: false }
   // A login that is stored, and then a flow whose intent is: it waits for the provider's answer.
@@ -485,6 +499,26 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       ],
       inner: '0',
       isNo: (turn) => (turn as RefreshStep).effects.length === 0,
+    },
+    {
+      name: 'admission.offer',
+      run: lk.admission.offer,
+      args: () => ['generic_git', 'canary-git-credential-6d0e'],
+      data: ['1'],
+      isNo: (answer) => answer !== 'credential',
+    },
+    { name: 'admission.plan', run: lk.admission.plan, args: () => [message(), null, null, { now }] },
+    {
+      name: 'admission.plan',
+      run: lk.admission.plan,
+      args: () => [message(), ...records(), { now }],
+      inner: '2',
+    },
+    { name: 'admission.drain', run: lk.admission.drain, args: () => [...records(), { now }] },
+    {
+      name: 'admission.settle',
+      run: lk.admission.settle,
+      args: () => [...records(), { outcome: 'undelivered', failure: 'unreachable', sends: 1 }, { now }],
     },
     { name: 'refresh.describe', run: lk.refresh.describe, args: () => [row.slice(), now] },
     ...retentionCalls(lk),

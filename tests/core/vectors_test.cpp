@@ -1,6 +1,7 @@
 // The golden vectors, natively: the same questions and answers as in every JavaScript runtime. The
 // format is described in tests/vectors/README.md.
 #include "external.hpp"
+#include "vectors_admission.hpp"
 #include "vectors_scope.hpp"
 
 #include "latchkey/account.hpp"
@@ -1072,6 +1073,10 @@ constexpr Named operations[] = {
     {"retention.expiry", retention_expiry},
     {"retention.sweep", retention_sweep},
     {"retention.erase", retention_erase},
+    {"admission.offer", vectors::offer},
+    {"admission.plan", vectors::admission_plan},
+    {"admission.drain", vectors::admission_drain},
+    {"admission.settle", vectors::admission_settle},
     {"redact", redact_text},
     {"webhook.headers", webhook_headers},
     {"webhook.verify", webhook_verify},

@@ -38,6 +38,10 @@ std::int32_t lk_guard_request() noexcept;
 std::int32_t lk_guard_outbound(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_exchange_read(U32, U32, U32, U32, U32, U32, U32, double) noexcept;
 std::int32_t lk_account_read(U32, U32, U32, U32, U32, U32, U32) noexcept;
+std::int32_t lk_admission_offer(U32, U32, U32) noexcept;
+std::int32_t lk_admission_plan() noexcept;
+std::int32_t lk_admission_drain() noexcept;
+std::int32_t lk_admission_settle() noexcept;
 std::int32_t lk_disconnect_decide(U32, U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_config_check(U32, U32, U32) noexcept;
 std::int32_t lk_refresh_classify() noexcept;
@@ -308,6 +312,27 @@ std::int32_t retain(Numbers& n, Slice a, Slice b, Slice c, U32 free) {
   }
 }
 
+std::int32_t admission(Numbers& n) {
+  AdmissionRequest in{};
+  in.now_ms = n.time();
+  in.composed_at_ms = n.byte() < 0x80 ? -1 : n.time();
+  for (Slice* bytes :
+       {&in.id, &in.turn, &in.mode, &in.model, &in.modes, &in.models, &in.session, &in.message}) {
+    *bytes = n.byte() < 0x80 ? Slice{0, 0} : n.slice();
+  }
+  in.free = n.free();
+  in.offer = n.byte();
+  in.outcome = n.byte() % 6;
+  in.failure = n.byte() % 10;
+  in.sends = n.byte();
+  put_request(in);
+  switch (n.byte() % 3) {
+  case 0: return lk_admission_plan();
+  case 1: return lk_admission_drain();
+  default: return lk_admission_settle();
+  }
+}
+
 std::int32_t call(std::uint8_t which, Numbers& n) {
   const Slice ring = n.keys<keys::Key>();
   const Slice a = n.slice();
@@ -338,7 +363,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
       lk_upstream_lfs_right,
       lk_capability_attenuate,
   };
-  switch (which % 37) {
+  switch (which % 39) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);
   case 1: return lk_keys_parse(a.at, a.len, free);
   case 2: return lk_keys_public_jwks(ring.at, ring.len, free);
@@ -379,6 +404,8 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
                              c.len, n.time());
   case 28: return lk_webhook_begin(a.at, a.len, b.at, b.len, c.at, c.len, b.at, b.len, free);
   case 29: return lk_webhook_update(a.at, a.len, b.at, b.len);
+  case 36: return lk_admission_offer(n.byte() % 5, a.at, a.len);
+  case 37: return admission(n);
   case 30: return lk_webhook_finish(a.at, a.len, b.at, b.len, n.time());
   default:
     return lk_webhook_read(a.at, a.len, b.at, b.len, a.at, a.len, c.at, c.len, n.time(), free);

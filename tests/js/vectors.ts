@@ -1,5 +1,12 @@
 /** Asks the engine every question of the golden vectors; the same text runs in Node, workerd and Chromium. */
-import { type KeyRing, type Latchkey, LatchkeyError, publicCode, type State } from 'latchkey'
+import {
+  type AdmissionPlan,
+  type KeyRing,
+  type Latchkey,
+  LatchkeyError,
+  publicCode,
+  type State,
+} from 'latchkey'
 import { skipBinding, type Verifier } from 'latchkey/verify'
 import {
   canonical,
@@ -44,6 +51,10 @@ function expectedOf({ expected, now }: Input): Input {
   if (binding === undefined) return { ...rest, now: Number(now) }
   return { ...rest, now: Number(now), binding: binding === 'unchecked' ? skipBinding : fromHex(binding) }
 }
+
+/** Records are written in hexadecimal. */
+const planned = (plan: AdmissionPlan): object =>
+  plan.act === 'nothing' ? plan : { ...plan, session: toHex(plan.session), message: toHex(plan.message) }
 
 /** Operations whose vectors hold their arguments as they are. */
 const asWritten = (part: keyof Latchkey, names: readonly string[]): Record<string, Operation> =>
@@ -191,6 +202,16 @@ const operations: Readonly<Record<string, Operation>> = {
   'retention.sweep': ({ latchkey }, { lanes, cursor, removed, now, options }) =>
     latchkey.retention.sweep(lanes, cursor, removed, Number(now), options),
   'retention.erase': ({ latchkey }, { outcomes }) => latchkey.retention.erase(outcomes),
+  'admission.offer': ({ latchkey }, { repository, token }) => latchkey.admission.offer(repository, token),
+  'admission.plan': ({ latchkey }, input) => {
+    const { candidate, session, message, now } = input
+    const [ofSession, ofMessage] = [session, message].map((record) => (record ? fromHex(record) : null))
+    return planned(latchkey.admission.plan(candidate, ofSession!, ofMessage!, { now: Number(now) }))
+  },
+  'admission.drain': ({ latchkey }, { session, message, now }) =>
+    planned(latchkey.admission.drain(fromHex(session), fromHex(message), { now })),
+  'admission.settle': ({ latchkey }, { session, message, report, now }) =>
+    planned(latchkey.admission.settle(fromHex(session), fromHex(message), report, { now })),
   redact: ({ latchkey }, { text }) => latchkey.redact(text),
   'webhook.headers': ({ latchkey }, { profile }) => latchkey.webhook.headers(profile),
   'webhook.verify': ({ latchkey }, { secret, signature, body, now, profile, timestamp, delivery: id }) => {

@@ -3,6 +3,7 @@
 //   node tests/vectors/generate.ts --check  fails when a committed file is stale
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import account from './cases/account.ts'
+import admission from './cases/admission.ts'
 import callback from './cases/callback.ts'
 import capability from './cases/capability.ts'
 import classify from './cases/classify.ts'
@@ -31,6 +32,7 @@ const folder = new URL('.', import.meta.url)
 
 const documents: Readonly<Record<string, Document>> = {
   account,
+  admission,
   callback,
   capability,
   classify,

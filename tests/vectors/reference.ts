@@ -218,3 +218,63 @@ export function capabilityText(
   }
   return `${text}.${base64url(tag)}`
 }
+
+/** A session's record, or a message's, with what it says in the order of its bytes. */
+export interface SessionFacts {
+  readonly epoch: number
+  readonly version?: number
+  readonly admitted?: number
+  readonly composedAt?: number
+  /** The id of the message whose credential is stored. */
+  readonly current?: string
+  readonly open?: number
+}
+export interface MessageFacts {
+  readonly id: string
+  readonly intent: Bytes
+  readonly number?: number
+  readonly markedAt?: number
+  readonly nextAttemptAt?: number
+  readonly stage: number
+  readonly failure?: number
+  readonly credential?: number
+  readonly attempts?: number
+  readonly sends?: number
+  readonly settled?: number
+  readonly marked?: boolean
+}
+
+const u64 = (...numbers: readonly number[]): Bytes => {
+  const out = Buffer.alloc(8 * numbers.length)
+  numbers.forEach((number, i) => out.writeBigUInt64LE(BigInt(number), 8 * i))
+  return out
+}
+
+export const messageId = (id: string): Bytes => sha256(utf8('latchkey message'), utf8(id)).subarray(0, 16)
+export const messageIntent = (turn: string, mode: string, model: string): Bytes =>
+  [mode, model].reduce((link, part) => sha256(link, utf8(part)), sha256(utf8(turn)))
+
+export const sessionRecord = ({
+  epoch,
+  version = 0,
+  admitted = 0,
+  composedAt = 0,
+  current,
+  open = 0,
+}: SessionFacts) =>
+  Buffer.concat([
+    Buffer.of(0xa1),
+    u64(epoch, version, admitted, composedAt),
+    current === undefined ? Buffer.alloc(16) : messageId(current),
+    Buffer.of(open),
+  ]).toString('hex')
+
+export const messageRecord = (said: MessageFacts): string =>
+  Buffer.concat([
+    Buffer.of(0xa2),
+    messageId(said.id),
+    said.intent,
+    u64(said.number ?? 0, said.markedAt ?? 0, said.nextAttemptAt ?? 0),
+    Buffer.of(said.stage, said.failure ?? 0, said.credential ?? 0, said.attempts ?? 0),
+    Buffer.of(said.sends ?? 0, said.settled ?? 0, said.marked === true ? 1 : 0),
+  ]).toString('hex')

@@ -1,5 +1,7 @@
 import type { AccountClaim } from './claim.ts'
 import type { Counters } from './counters.ts'
+import type { SessionIndex } from './session-index.ts'
+import type { Session } from './session-object.ts'
 import type { Vault } from './vault.ts'
 
 /** What the deployment binds. The variables beside these are text and go to the core unread. */
@@ -10,4 +12,10 @@ export interface Env {
   readonly COUNTERS: DurableObjectNamespace<Counters>
   /** A cache, and no more: absent, providers are asked each time. */
   readonly ACCESS?: KVNamespace
+  readonly SESSION: DurableObjectNamespace<Session>
+  readonly SESSION_INDEX: DurableObjectNamespace<SessionIndex>
+  /** The modes that a message may ask for, with commas between. */
+  readonly SESSION_MODES?: string
+  /** The models, as above; none: any. */
+  readonly SESSION_MODELS?: string
 }

@@ -20,3 +20,32 @@ export function connectionKeyOf(text: string): ConnectionKey {
 
 export const claimName = (baseUrl: string, provider: string, accountId: string): string =>
   name('account', baseUrl, provider, accountId)
+
+/** A session of messages. Whose it is is part of its name: nobody reaches another's by its id. */
+export interface SessionKey {
+  readonly owner: Owner
+  readonly id: string
+}
+
+export const sessionName = (baseUrl: string, { owner, id }: SessionKey): string =>
+  name('session', baseUrl, owner.kind, owner.id, id)
+
+/** What `sessionName` made the name of. */
+export function sessionKeyOf(text: string): SessionKey {
+  const [, , kind, ownerId = '', id = ''] = JSON.parse(text) as string[]
+  return { owner: { kind: kind === 'org' ? 'org' : 'user', id: ownerId }, id }
+}
+
+export interface SessionIndexKey {
+  readonly baseUrl: string
+  readonly owner: Owner
+}
+
+export const sessionIndexName = (baseUrl: string, owner: Owner): string =>
+  name('sessions', baseUrl, owner.kind, owner.id)
+
+/** What `sessionIndexName` made the name of. */
+export function sessionIndexKeyOf(text: string): SessionIndexKey {
+  const [, baseUrl = '', kind, id = ''] = JSON.parse(text) as string[]
+  return { baseUrl, owner: { kind: kind === 'org' ? 'org' : 'user', id } }
+}

@@ -26,6 +26,7 @@ import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import { decoded, reads, type Call, type Method, type Route } from './route.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { describeSession } from './session.ts'
 import { webhook } from './webhook.ts'
 
@@ -82,6 +83,7 @@ const routes: readonly Route[] = [
   [/^\/dev\/sign-out$/, { POST: ({ app, request }) => signOut(app, request) }],
   ...capabilityRoutes,
   ...gitRoutes,
+  ...sessionRoutes,
 ]
 
 export async function route(app: App, request: Request, url: URL): Promise<Response> {

@@ -27,9 +27,23 @@ import { secured } from './headers.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
+import type { Acknowledged, Next, SessionState, Settled } from './session-object.ts'
+import {
+  describeMessages,
+  mintSessionCapability,
+  nextMessage,
+  postMessage,
+  redeemCapability,
+  sessionCredential,
+  settleMessage,
+  type GitLogin,
+  type SessionCapability,
+} from './sessions.ts'
 
 export { AccountClaim } from './claim.ts'
 export { Counters } from './counters.ts'
+export { SessionIndex } from './session-index.ts'
+export { Session } from './session-object.ts'
 export { Vault } from './vault.ts'
 
 export default {
@@ -106,6 +120,51 @@ export class Latchkey extends WorkerEntrypoint<Env> {
       const params = request.method === 'POST' ? await readForm(request) : new URL(request.url).searchParams
       return await callback(app, principal, providerNamed(app, providerName), params, request)
     })
+  }
+
+  /** Takes a message into a session; the same one as often as it comes. */
+  postMessage(principal: Principal, session: string, message: unknown): Promise<Answer<Acknowledged>> {
+    return this.#answer((app) => postMessage(app, principal, session, message))
+  }
+
+  /** Leases the message whose turn it is to whoever works on the session. */
+  nextMessage(principal: Principal, session: string): Promise<Answer<Next>> {
+    return this.#answer((app) => nextMessage(app, principal, session))
+  }
+
+  settleMessage(
+    principal: Principal,
+    session: string,
+    messageId: string,
+    report: unknown,
+  ): Promise<Answer<Settled>> {
+    return this.#answer((app) => settleMessage(app, principal, session, messageId, report))
+  }
+
+  session(principal: Principal, session: string): Promise<Answer<SessionState>> {
+    return this.#answer((app) => describeMessages(app, principal, session))
+  }
+
+  /** What work in the session is handed, to ask for its git credential with. */
+  sessionCapability(
+    principal: Principal,
+    session: string,
+    request: { readonly container?: string; readonly ttlMs?: number } = {},
+  ): Promise<Answer<SessionCapability>> {
+    return this.#answer((app) => mintSessionCapability(app, principal, session, request))
+  }
+
+  /** The session's git credential as it is now, for its owner, or for whoever holds a capability. */
+  sessionCredential(
+    holder: Principal | { readonly capability: string; readonly container?: string },
+    session: string,
+    request: { readonly url: string },
+  ): Promise<Answer<GitLogin>> {
+    return this.#answer((app) =>
+      'capability' in holder
+        ? redeemCapability(app, holder, session, request)
+        : sessionCredential(app, holder, session, request),
+    )
   }
 
   async #answer<T>(verb: (app: App) => Promise<T>): Promise<Answer<T>> {
