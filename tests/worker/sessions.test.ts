@@ -643,7 +643,7 @@ test('the credential as it is now, for its owner and for whoever holds a capabil
     'http://git.example/t/r',
     '',
   ])
-    expect(await login('alex', 's-1', bad), bad).toMatch(/^400 repo_(?:invalid|host_not_allowed)$/)
+    expect(await login('alex', 's-1', bad), bad).toMatch(/^40[03] repo_(?:invalid|host_not_allowed)$/)
   expect(await redeem(mint(), { url: 'https://git.example/team/other' })).toBe('403 repository_mismatch')
   expect(await redeem(mint({ repo: 'https://git.example/team/repo-evil.git' }))).toBe(
     '403 repository_mismatch',

@@ -22,18 +22,10 @@ const statuses: Partial<Record<Code, number>> = {
   mode_invalid: 400,
   model_invalid: 400,
   credential_invalid: 400,
-<<<<<<< HEAD
+  name_invalid: 400,
   repo_invalid: 400,
   upstream_url_invalid: 400,
   capability_missing: 401,
-  capability_invalid: 401,
-  capability_expired: 401,
-  capability_revoked: 401,
-=======
-  name_invalid: 400,
-  repo_invalid: 400,
-  repo_host_not_allowed: 400,
->>>>>>> sessions
   principal_missing: 401,
   principal_invalid: 401,
   principal_expired: 401,
@@ -53,8 +45,6 @@ const statuses: Partial<Record<Code, number>> = {
   host_refused: 403,
   origin_refused: 403,
   proxied_refused: 403,
-  container_mismatch: 403,
-  repository_mismatch: 403,
   not_found: 404,
   provider_unknown: 404,
   not_connected: 404,

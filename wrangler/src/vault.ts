@@ -136,7 +136,7 @@ export class Vault extends DurableObject<Env> {
 
   /** `held`: the mark of an answer that the caller has; when that is still the answer, the mark is all that is said. */
   async token(minValidityMs: number, held = 0): Promise<number | Marked> {
-    const result = this.#counted(await this.#connection().fetch({ minValidityMs }))
+    const result = await this.#fetch(minValidityMs)
     if (result.outcome !== 'ok') return { mark: 0, result }
     if (result !== this.#told.result) this.#told = { mark: freshMark(), result }
     const { mark } = this.#told
@@ -163,7 +163,7 @@ export class Vault extends DurableObject<Env> {
     try {
       const epoch = this.epoch()
       this.#verify(capability, container, epoch)
-      const result = rejected ? await this.reportRejected(rejected) : await this.token(redeemedValidityMs)
+      const result = rejected ? await this.reportRejected(rejected) : await this.#fetch(redeemedValidityMs)
       // What ended while the provider was asked counts too.
       if (this.epoch() !== epoch) this.#verify(capability, container, this.epoch())
       return result.outcome === 'ok' ? { ...result, account: (await this.#held())?.account ?? '' } : result
@@ -252,6 +252,10 @@ export class Vault extends DurableObject<Env> {
     this.#sql.exec('DELETE FROM epoch')
     this.#sql.exec('INSERT INTO epoch VALUES (?, ?)', until, value)
     void this.#arm(until + 1)
+  }
+
+  async #fetch(minValidityMs: number): Promise<TokenResult> {
+    return this.#counted(await this.#connection().fetch({ minValidityMs }))
   }
 
   async #consume(nonce: string, until: number): Promise<boolean> {
