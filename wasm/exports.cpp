@@ -38,7 +38,13 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                         digit(traits.old_access_dies),
                         digit(p.refresh.needs_redirect_uri),
                         digit(p.refresh.server_errors_unspent),
-                        digit(p.refresh.proactive)};
+                        digit(p.refresh.proactive),
+                        digit(p.policy.personal_only),
+                        digit(p.policy.deployment),
+                        digit(p.policy.past_revoked),
+                        digit(p.policy.order[0]),
+                        digit(p.policy.order[1]),
+                        digit(p.policy.order[2])};
   std::uint8_t space[max_lengths];
   Writer lengths{space};
   for (const Millis length :
@@ -60,7 +66,8 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                                      p.client_secret.view(),
                                      p.webhook_secret.view(),
                                      {flags, sizeof flags},
-                                     text_of(lengths.written())};
+                                     text_of(lengths.written()),
+                                     p.deployment_token.view()};
   static_assert(std::size(fields) == provider_fields);
   for (const std::string_view field : fields) put_text(list, field);
 }
@@ -513,14 +520,14 @@ LK_EXPORT(lk_disconnect_decide)
 
 LK_EXPORT(lk_config_check)
 (std::uint32_t vars, std::uint32_t vars_len, std::uint32_t free) noexcept {
-  return call<57'344>([=]() noexcept {
+  return call<61'440>([=]() noexcept {
     Inputs inputs;
     ListReader list{inputs.bytes(vars, vars_len)};
     const MutBytes space = inputs.free_from(free);
     if (!inputs.good()) return fail(Errc::slice_invalid);
 
     // Only variables that configuration may know are sent; see js-glue.
-    constexpr std::size_t max_vars = 80;
+    constexpr std::size_t max_vars = 112;
     config::Var known[max_vars];
     const std::size_t count = list.count();
     if (count % 2 != 0 || count / 2 > max_vars) return fail(Errc::output_too_small);
