@@ -95,6 +95,28 @@ test('a refresh adds two writes and at most one alarm', async () => {
   expect(after - before).toBe(2)
 })
 
+test('a vault says only that its answer still holds, and no answer outlives what it was about', async () => {
+  await connected()
+  const first = await grant()
+  expect([await grant(), await grant()]).toEqual([first, first])
+  const told = await vault().token(0)
+  if (typeof told === 'number') throw new Error('nobody held anything')
+  expect(told.mark).toBeGreaterThan(0)
+  expect(await vault().token(0, told.mark)).toBe(told.mark)
+  // A mark of anything else, and any mark in another instance, gets the whole answer.
+  expect(await vault().token(0, told.mark + 1)).toEqual(told)
+  await evictDurableObject(vault())
+  expect(await vault().token(0, told.mark)).toMatchObject({ result: { accessToken: first.accessToken } })
+  expect(await grant()).toEqual(first)
+
+  const second = await grant('rotate', { generation: first.generation })
+  expect((await grant()).accessToken).toBe(second.accessToken)
+  await ask('/api/connections/good', { method: 'DELETE', headers: { ...bearer('alex'), ...json } })
+  expect(await errorOf(await post('token'))).toBe('not_connected')
+  await connected()
+  expect([first.accessToken, second.accessToken]).not.toContain((await grant()).accessToken)
+})
+
 test('T45 rotate and report-rejected mean the generation they name; a stale one changes nothing', async () => {
   await connected()
   const first = await grant()

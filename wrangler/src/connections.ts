@@ -2,6 +2,7 @@
 import type { Owner, Principal, ProviderSettings, ReceiptReason, TokenSource } from 'latchkey'
 import type { NoToken, TokenResult } from 'latchkey/connection'
 import { providerNamed, type App } from './app.ts'
+import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal, type Code } from './refusal.ts'
 import { nothing, type ConnectionStatus, type Generation } from './vault.ts'
@@ -103,7 +104,7 @@ export async function giveToken(
   const minValidityMs = options.minValidityMs ?? 0
   if (!Number.isSafeInteger(minValidityMs) || minValidityMs < 0 || minValidityMs > longestValidityMs)
     throw new Refusal('request_invalid')
-  return await grant(app, principal, providerName, options.owner, (vault) => vault.token(minValidityMs))
+  return await grant(app, principal, providerName, options.owner, (key) => askToken(app, key, minValidityMs))
 }
 
 /** Another token than the named generation's, whatever its age. */
@@ -114,7 +115,7 @@ export function rotateToken(
   options: GenerationOptions,
 ): Promise<TokenGrant> {
   const generation = checkedGeneration(options.generation)
-  return grant(app, principal, providerName, options.owner, (vault) => vault.rotate(generation))
+  return grant(app, principal, providerName, options.owner, (key) => vaultOf(app, key).rotate(generation))
 }
 
 /** As `rotateToken`, for a generation whose access token a resource server has refused. */
@@ -125,7 +126,9 @@ export function reportRejected(
   options: GenerationOptions,
 ): Promise<TokenGrant> {
   const generation = checkedGeneration(options.generation)
-  return grant(app, principal, providerName, options.owner, (vault) => vault.reportRejected(generation))
+  return grant(app, principal, providerName, options.owner, (key) =>
+    vaultOf(app, key).reportRejected(generation),
+  )
 }
 
 async function grant(
@@ -133,13 +136,13 @@ async function grant(
   principal: Principal,
   providerName: string,
   requested: OwnerKind | undefined,
-  ask: (vault: ReturnType<typeof vaultOf>) => Promise<TokenResult>,
+  ask: (key: ConnectionKey) => Promise<TokenResult>,
 ): Promise<TokenGrant> {
   const provider = providerNamed(app, providerName).name
   const wanted = ownerKind(requested)
   for (const owner of readableOwners(principal)) {
     if (wanted !== undefined && wanted !== owner.kind) continue
-    const result = await ask(vaultOf(app, { owner, provider }))
+    const result = await ask({ owner, provider })
     if (result.outcome === 'ok') {
       const { accessToken, expiresAt, generation, source } = result
       return { accessToken, expiresAt, generation, source: owner.kind, obtained: source }

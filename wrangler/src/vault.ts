@@ -49,6 +49,12 @@ export interface ConnectionStatus {
   readonly generation: Generation | null
 }
 
+/** A token's answer with a number that stands for it: 48 random bits, never 0. With 0 there is nothing to hold. */
+export interface Marked {
+  readonly mark: number
+  readonly result: TokenResult
+}
+
 /** What the application keeps beside a connection. */
 interface Details {
   readonly subject: string
@@ -80,6 +86,7 @@ export class Vault extends DurableObject<Env> {
   readonly #key: ConnectionKey
   #opened: Connection | undefined
   #alarmAt: number | null | undefined
+  #told: { readonly mark: number; readonly result: TokenResult | undefined } = { mark: 0, result: undefined }
   /** Accounts that a running completion has claimed but not stored yet. */
   readonly #claiming = new Map<string, number>()
 
@@ -101,8 +108,13 @@ export class Vault extends DurableObject<Env> {
     }
   }
 
-  async token(minValidityMs: number): Promise<TokenResult> {
-    return this.#counted(await this.#connection().fetch({ minValidityMs }))
+  /** `held`: the mark of an answer that the caller has; when that is still the answer, the mark is all that is said. */
+  async token(minValidityMs: number, held = 0): Promise<number | Marked> {
+    const result = this.#counted(await this.#connection().fetch({ minValidityMs }))
+    if (result.outcome !== 'ok') return { mark: 0, result }
+    if (result !== this.#told.result) this.#told = { mark: freshMark(), result }
+    const { mark } = this.#told
+    return held === mark ? mark : { mark, result }
   }
 
   /** Another token than this generation's; a stale generation gets the current token and changes nothing. */
@@ -321,6 +333,11 @@ export class Vault extends DurableObject<Env> {
       console.warn(JSON.stringify({ event: 'claim_left', provider: this.#key.provider }))
     }
   }
+}
+
+function freshMark(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
+  return (high & 0xffff) * 0x1_0000_0000 + low + 1
 }
 
 /** Somebody has to look. */
