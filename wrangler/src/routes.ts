@@ -24,6 +24,7 @@ import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import { decoded, reads, type Call, type Method, type Route } from './route.ts'
+import { scopeRoutes } from './scope-routes.ts'
 import { describeSession } from './session.ts'
 import { webhook } from './webhook.ts'
 
@@ -54,6 +55,7 @@ const routes: readonly Route[] = [
   [/^\/api\/connections\/([^/]+)\/report-rejected$/, { POST: (call) => ofGeneration(call, reportRejected) }],
   [/^\/api\/connections\/([^/]+)\/state$/, reads(state)],
   [/^\/api\/users\/([^/]+)$/, { DELETE: deleteUser }],
+  ...scopeRoutes,
   [/^\/api\/metrics$/, reads(metrics)],
   [/^\/connect\/([^/]+)$/, { GET: startConnect }],
   [
@@ -171,11 +173,11 @@ async function state({ app, request, url, parts: [provider = ''] }: Call): Promi
   return Response.json({ token: await lastState(app, caller(app, request), provider, owner) })
 }
 
+/** What there is comes before what is asked, and that before who may. */
 async function deleteConnection({ app, request, url, parts: [provider = ''] }: Call): Promise<Response> {
-  const principal = trustedCaller(app, request, json)
-  return Response.json(
-    await disconnect(app, principal, provider, ownerKind(single(url.searchParams, 'owner'))),
-  )
+  const { name } = providerNamed(app, provider)
+  const owner = ownerKind(single(url.searchParams, 'owner'))
+  return Response.json(await disconnect(app, trustedCaller(app, request, json), name, owner))
 }
 
 /** The same for a page without JavaScript: the answer is a place to go. */

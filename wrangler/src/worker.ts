@@ -11,6 +11,7 @@ import {
   listConnections,
   reportRejected,
   rotateToken,
+  why,
   type ConnectionItem,
   type Ended,
   type ErasureReceipt,
@@ -21,9 +22,11 @@ import {
 } from './connections.ts'
 import type { Env } from './env.ts'
 import { secured } from './headers.ts'
+import { removeMember, type DepartureReceipt } from './members.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
+import type { Why } from './whose.ts'
 
 export { AccountClaim } from './claim.ts'
 export { Counters } from './counters.ts'
@@ -75,6 +78,16 @@ export class Latchkey extends WorkerEntrypoint<Env> {
   /** Ends everything that is kept for a person; a human may end their own account, a service anyone's. */
   eraseUser(principal: Principal, id: string): Promise<Answer<ErasureReceipt>> {
     return this.#answer((app) => eraseUser(app, principal, id))
+  }
+
+  /** Whose connection a call would use now, and why. */
+  why(principal: Principal, provider: string, owner?: OwnerKind): Promise<Answer<Why>> {
+    return this.#answer((app) => why(app, principal, provider, owner))
+  }
+
+  /** Ends what somebody who left may still reach of an organisation; for services only. */
+  removeMember(principal: Principal, org: string, user: string): Promise<Answer<DepartureReceipt>> {
+    return this.#answer((app) => removeMember(app, principal, org, user))
   }
 
   /** For the browser whose `request` this is: the redirect to the authorization server, with the binding cookie. */

@@ -308,6 +308,7 @@ const keycloak = {
   pkce: true,
   issRequired: false,
   refresh: safe,
+  policy: usualPolicy,
 }
 good(
   'provider-issuer',
