@@ -99,7 +99,7 @@ constexpr const char* sentences[] = {
     "The value could not be stored.",
     "A device may not change this.",
     "It belongs to another organisation.",
-    "It is yours: %.",
+    "It is %.",
     "Everybody may see it.",
     "Only its organisation may see it.",
     "People are never shown outside their organisation.",
