@@ -71,7 +71,8 @@ constexpr std::string_view rule_names[] = {
     "never_read",
 };
 
-// What a person reads; `%` stands for whose it is. Plain pointers: half the size of views.
+// What a person reads; `%` stands for whose connection it is. Plain pointers: half the size of
+// views.
 constexpr const char* sentences[] = {
     "You act for the organisation as its owner or admin.",
     "No organisation is active.",
@@ -79,19 +80,19 @@ constexpr const char* sentences[] = {
     "A connection of your own was asked for.",
     "It is your own account.",
     "The application does it for you.",
-    "There is a complete credential: %.",
-    "There is none: %.",
-    "A part is missing, so it is not used: %.",
-    "The provider refused it in the last 15 minutes, so it is not used: %.",
-    "It was disconnected or revoked: %.",
+    "% is there, and is used.",
+    "% does not exist.",
+    "% lacks a part, so it is not used.",
+    "% was refused by the provider in the last 15 minutes, so it is not used.",
+    "% was disconnected or revoked.",
     "Your organisation could not be looked up just now; try again.",
     "Nobody is signed in.",
     "Only your own connection may be used here.",
     "The deployment's connection may not be used here.",
     "A record of somebody else was ignored.",
-    "What was there is removed first: %.",
+    "% is removed first.",
     "Your own is removed too, so that it does not hide the new one.",
-    "Everything is stored in one place: %.",
+    "% is stored as a whole.",
     "There is no secret of that name.",
     "This one is not changed this way.",
     "The value is empty.",
@@ -103,11 +104,11 @@ constexpr const char* sentences[] = {
     "Everybody may see it.",
     "Only its organisation may see it.",
     "People are never shown outside their organisation.",
-    "One installation of the app reaches it: %.",
+    "One installation of the app reaches it.",
     "No installation of the app reaches it.",
     "More than one installation of the app reaches it, and none is chosen for you.",
     "Another installation of the app was expected.",
-    "The installation of the app is suspended or blocked: %.",
+    "The installation of the app is suspended or blocked.",
     "Your own connection is used.",
     "This is bound to your own connection, and the app may not stand in for it.",
     "This is bound to the app.",
@@ -123,21 +124,25 @@ constexpr const char* sentences[] = {
     "The app has been acting instead of you since an earlier failure.",
     "The app may only act once its installation has been looked up.",
     "Its owner left the organisation it was for.",
-    "It was made with the account of somebody who left: %.",
+    "% was made with the account of somebody who left.",
     "It is somebody else's.",
     "It is not for this organisation.",
     "It comes from the device that the token names.",
     "The token names no device, so the message was believed.",
     "It comes from another device than the run is for.",
-    "It has to be connected again before it can be used: %.",
-    "It could not be read just now; try again: %.",
-    "It was not asked for: %.",
-    "Nothing would ever use it here: %.",
+    "% has to be connected again before it can be used.",
+    "% could not be read just now; try again.",
+    "% was not asked for.",
+    "% would never be used here.",
 };
 static_assert(std::size(rule_names) == rule_count && std::size(sentences) == rule_count);
 
-constexpr const char* owners[] = {"yours", "your organisation's", "your workspace's",
-                                  "your own workspace's", "the deployment's"};
+constexpr const char* owners[] = {"the credential",
+                                  "your own connection",
+                                  "your organisation's connection",
+                                  "your workspace's connection",
+                                  "your own workspace's connection",
+                                  "the deployment's connection"};
 
 bool is_admin(std::string_view role) noexcept { return role == "owner" || role == "admin"; }
 
@@ -157,12 +162,19 @@ std::string_view to_string(Rule rule) noexcept {
 void explain(Step step, Writer& out) noexcept {
   const auto number = static_cast<std::size_t>(step.rule);
   const auto owner = static_cast<std::size_t>(step.scope);
-  LK_CHECK(number >= 1 && number <= std::size(sentences) && owner <= std::size(owners));
-  for (const char c : std::string_view{sentences[number - 1]}) {
-    if (c != '%') {
-      out.put(static_cast<std::uint8_t>(c));
+  LK_CHECK(number >= 1 && number <= std::size(sentences) && owner < std::size(owners));
+  std::string_view sentence{sentences[number - 1]};
+  std::string_view whose{owners[owner]};
+  if (sentence.front() == '%') {
+    // A sentence begins with a capital letter.
+    out.put(static_cast<std::uint8_t>(whose.front() - ('a' - 'A')));
+    whose.remove_prefix(1);
+  }
+  for (const char c : sentence) {
+    if (c == '%') {
+      out.put(whose);
     } else {
-      out.put(std::string_view{owner == 0 ? "the credential" : owners[owner - 1]});
+      out.put(static_cast<std::uint8_t>(c));
     }
   }
 }

@@ -697,12 +697,13 @@ TEST_CASE("explain: a sentence for every rule, which names nobody") {
       CAPTURE(text);
       CHECK(text.ends_with("."));
       CHECK(text.find('%') == std::string::npos);
+      CHECK((text.front() >= 'A' && text.front() <= 'Z'));
       all.insert(text);
     }
   }
   CHECK(all.size() > rule_count);
   CHECK(sentence({Rule::found, Scope::org}) ==
-        "There is a complete credential: your organisation's.");
+        "Your organisation's connection is there, and is used.");
   CHECK(test::traps([] {
     std::uint8_t space[8];
     Writer out{space};

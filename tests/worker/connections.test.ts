@@ -46,8 +46,22 @@ test('the list says what is connected and never shows a token', async () => {
       refreshAt: expect.any(Number),
       generation: { id: expect.any(String), version: 1 },
       may: [
-        { verb: 'connect', owner: 'user', ok: true, status: null, sentences: ['It is yours.'] },
-        { verb: 'disconnect', owner: 'user', ok: true, status: null, sentences: ['It is yours.'] },
+        {
+          verb: 'connect',
+          owner: 'user',
+          ok: true,
+          status: null,
+          rule: 'own',
+          sentences: ['It is your own connection.'],
+        },
+        {
+          verb: 'disconnect',
+          owner: 'user',
+          ok: true,
+          status: null,
+          rule: 'own',
+          sentences: ['It is your own connection.'],
+        },
       ],
     },
     {
@@ -66,6 +80,7 @@ test('the list says what is connected and never shows a token', async () => {
         owner: 'org',
         ok: false,
         status: 403,
+        rule: 'role_is_member',
         sentences: ['Your role does not permit changing what belongs to the organisation.'],
       })),
     },

@@ -254,7 +254,7 @@ test('T24: a vault that is gone is no empty one', async () => {
   expect([refused.status, await errorOf(refused)]).toEqual([503, 'temporarily_unavailable'])
   const reason = (await (await call(path('why'), {})).json()) as Why
   expect(reason).toMatchObject({ outcome: 'lookup_failed', place: { scope: 'user', id: 'max' } })
-  expect(reason.sentences).toEqual(['It could not be read just now; try again: yours.'])
+  expect(reason.sentences).toEqual(['Your own connection could not be read just now; try again.'])
   // Asked for, the organisation's does not depend on it.
   expect((await call(path('token'), { method: 'POST', body: '{"owner":"org"}' })).status).toBe(200)
 })
@@ -279,16 +279,34 @@ test('why: no secret, nobody else\u2019s data, and HEAD', async () => {
       { rule: 'absent', scope: 'user' },
       { rule: 'found', scope: 'org' },
     ],
-    sentences: ['There is none: yours.', "There is a complete credential: your organisation's."],
+    sentences: [
+      'Your own connection does not exist.',
+      "Your organisation's connection is there, and is used.",
+    ],
     gap: ['org'],
     may: [
-      { verb: 'connect', owner: 'user', ok: true, status: null, sentences: ['It is yours.'] },
-      { verb: 'disconnect', owner: 'user', ok: true, status: null, sentences: ['It is yours.'] },
+      {
+        verb: 'connect',
+        owner: 'user',
+        ok: true,
+        status: null,
+        rule: 'own',
+        sentences: ['It is your own connection.'],
+      },
+      {
+        verb: 'disconnect',
+        owner: 'user',
+        ok: true,
+        status: null,
+        rule: 'own',
+        sentences: ['It is your own connection.'],
+      },
       ...['connect', 'disconnect'].map((verb) => ({
         verb,
         owner: 'org',
         ok: false,
         status: 403,
+        rule: 'role_is_member',
         sentences: ['Your role does not permit changing what belongs to the organisation.'],
       })),
     ],
@@ -418,7 +436,7 @@ test('what a policy never reads is not connected, not listed, and can still be e
   await connect(ada, 'org')
   const line = (await listed()).find(({ owner }) => owner.kind === 'org')
   expect(line?.may.map(({ ok }) => ok)).toEqual([false, true])
-  expect(line?.may[0]?.sentences).toEqual(["Nothing would ever use it here: your organisation's."])
+  expect(line?.may[0]?.sentences).toEqual(["Your organisation's connection would never be used here."])
   const token = await askWith(path('token'), { method: 'POST', headers, body: '{"owner":"org"}' })
   expect(await errorOf(token)).toBe('not_connected')
   const removed = await askWith(`/api/connections/${provider}?owner=org`, { method: 'DELETE', headers })

@@ -7,6 +7,7 @@ import type {
   ProviderSettings,
   ReadChoice,
   ReadFacts,
+  Rule,
   RulePath,
   ScopeFacts,
 } from 'latchkey'
@@ -26,6 +27,8 @@ export interface Permission {
   readonly ok: boolean
   /** HTTP status of the refusal. */
   readonly status: number | null
+  /** What decided. */
+  readonly rule: Rule
   readonly sentences: readonly string[]
 }
 
@@ -197,7 +200,8 @@ export function permission(
   owner: OwnerKind,
 ): Permission {
   const { ok, status, path } = verdictOf(app, principal, provider, verb, owner)
-  return { verb, owner, ok, status: status ?? null, sentences: app.lk.scope.explain(path) }
+  const { rule } = path.at(-1)!
+  return { verb, owner, ok, status: status ?? null, rule, sentences: app.lk.scope.explain(path) }
 }
 
 const permissions = (app: App, principal: Principal, provider: ProviderSettings): Permission[] =>

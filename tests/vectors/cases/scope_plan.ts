@@ -475,13 +475,6 @@ for (const [id, facts, told, mayCache = false] of [
   ['odd', { hasToken: true, status: 418 }, 'unexpected'],
 ] as const)
   access(id, 'T31: what an answer says about reaching a repository.', [facts], { access: told, mayCache })
-access.refuse(
-  'no-status',
-  'T31: there is no such status.',
-  [{ hasToken: true, status: 1_000 }],
-  'claim_invalid',
-)
-
 const visible = ask('scope.visible')
 visible('own', 'T33: one\u2019s own.', [{ org: 'acme', isPublic: false, isMember: true }, 'acme'], {
   visible: true,
@@ -596,8 +589,8 @@ explain(
   'A person reads why.',
   [[step('incomplete', 'user'), step('found', 'org')]],
   [
-    'A part is missing, so it is not used: yours.',
-    'There is a complete credential: your organisation\u0027s.',
+    'Your own connection lacks a part, so it is not used.',
+    'Your organisation\u0027s connection is there, and is used.',
   ],
 )
 explain.refuse('unknown', 'There is no such rule.', [[step('because')]], 'claim_invalid')
