@@ -310,9 +310,7 @@ private:
     const bool has_place = std::find(policy.order.begin(), policy.order.end(),
                                      scope::Scope::deployment) != policy.order.end();
     if (policy.personal_only && (owners.present() || policy.deployment)) return false;
-    if (!policy.deployment) return true;
-    out.deployment_token = secret_name(out.name, "_DEPLOYMENT_TOKEN");
-    return has_place;
+    return has_place || !policy.deployment;
   }
 
   [[nodiscard]] static bool read_length(const Value& member, Millis& out) noexcept {
@@ -427,11 +425,11 @@ Verdict check_providers(std::span<const Var> vars, std::span<json::Node> nodes, 
 Verdict check_secrets(std::span<const Var> vars, Config& out) noexcept {
   for (std::size_t i = 0; i < out.provider_count; ++i) {
     Provider& provider = out.providers[i];
-    for (const SecretName* name : {&provider.client_secret, &provider.deployment_token}) {
-      if (name->empty()) continue;
-      const std::string_view secret = value_of(vars, name->view());
-      if (secret.empty()) return missing(name->view());
-      if (!text::is_plain(secret, max_secret)) return invalid(name->view());
+    for (const SecretName& name : {provider.client_secret, deployment_token(provider)}) {
+      if (name.empty()) continue;
+      const std::string_view secret = value_of(vars, name.view());
+      if (secret.empty()) return missing(name.view());
+      if (!text::is_plain(secret, max_secret)) return invalid(name.view());
     }
     const SecretName webhook = secret_name(provider.name, "_WEBHOOK_SECRET");
     const Var* var = find(vars, webhook.view());
@@ -455,6 +453,11 @@ Verdict check_all(std::span<const Var> vars, std::span<json::Node> nodes, MutByt
 }
 
 }  // namespace
+
+SecretName deployment_token(const Provider& provider) noexcept {
+  return provider.policy.deployment ? secret_name(provider.name, "_DEPLOYMENT_TOKEN")
+                                    : SecretName{};
+}
 
 Verdict check(std::span<const Var> vars, std::span<json::Node> nodes, MutBytes scratch,
               Config& out) noexcept {

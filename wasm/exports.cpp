@@ -53,6 +53,7 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
     json::put_integer(lengths, length.value);
     lengths.put(' ');
   }
+  const config::SecretName deployment_token = config::deployment_token(p);
   const std::string_view fields[] = {p.name,
                                      p.profile,
                                      p.title,
@@ -67,7 +68,7 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                                      p.webhook_secret.view(),
                                      {flags, sizeof flags},
                                      text_of(lengths.written()),
-                                     p.deployment_token.view()};
+                                     deployment_token.view()};
   static_assert(std::size(fields) == provider_fields);
   for (const std::string_view field : fields) put_text(list, field);
 }
@@ -520,7 +521,7 @@ LK_EXPORT(lk_disconnect_decide)
 
 LK_EXPORT(lk_config_check)
 (std::uint32_t vars, std::uint32_t vars_len, std::uint32_t free) noexcept {
-  return call<61'440>([=]() noexcept {
+  return call<57'344>([=]() noexcept {
     Inputs inputs;
     ListReader list{inputs.bytes(vars, vars_len)};
     const MutBytes space = inputs.free_from(free);

@@ -56,7 +56,6 @@ struct Provider {
   std::string_view as_issuer;  ///< empty: not known
   SecretName client_secret;  ///< the variable that holds it; empty for a public client
   SecretName webhook_secret;  ///< the variable that holds it; empty when it is not set
-  SecretName deployment_token;  ///< the variable that holds it; empty when it may not be used
   profile::ScopeSeparator scope_separator{profile::ScopeSeparator::space};
   profile::AuthStyle auth_style{profile::AuthStyle::basic};
   profile::ResponseMode response_mode{profile::ResponseMode::query};
@@ -66,6 +65,9 @@ struct Provider {
   refresh::Facts refresh{};
   scope::Policy policy{};  ///< whose connection a call uses
 };
+
+/// Returns the variable that holds the deployment's own token; empty when it may not be used.
+[[nodiscard]] SecretName deployment_token(const Provider& provider) noexcept;
 
 /// A configuration that can be used. Holds keys: wipe it when done.
 struct Config {

@@ -716,7 +716,7 @@ TEST_CASE("config: whose connection a call uses") {
   CHECK_FALSE(plain.provider().policy.personal_only);
   CHECK_FALSE(plain.provider().policy.deployment);
   CHECK_FALSE(plain.provider().policy.past_revoked);
-  CHECK(plain.provider().deployment_token.empty());
+  CHECK(config::deployment_token(plain.provider()).empty());
 
   const Checked all = with_owners(R"("owners":["org","user"],"pastRevoked":true)", {});
   REQUIRE(all.ok());
@@ -726,7 +726,7 @@ TEST_CASE("config: whose connection a call uses") {
   const Checked shared = with_owners(R"("deployment":true)");
   REQUIRE(shared.ok());
   CHECK(shared.provider().policy.deployment);
-  CHECK(shared.provider().deployment_token.view() == "P_DEPLOYMENT_TOKEN");
+  CHECK(config::deployment_token(shared.provider()).view() == "P_DEPLOYMENT_TOKEN");
   CHECK(order_of(shared) == usual);
   CHECK(with_owners(R"("personalOnly":true)", {}).provider().policy.personal_only);
   CHECK(with_owners(R"("personalOnly":false,"deployment":false,"owners":["user"])", {}).ok());

@@ -560,7 +560,7 @@ Json settings_of(const config::Provider& p) {
   put(out, "asIssuer", p.as_issuer);
   put(out, "clientSecretName", p.client_secret.view());
   put(out, "webhookSecretName", p.webhook_secret.view());
-  put(out, "deploymentTokenName", p.deployment_token.view());
+  put(out, "deploymentTokenName", config::deployment_token(p).view());
   Json order = Json::array();
   for (const auto scope : p.policy.order) {
     if (scope != scope::Scope{}) order.push_back(to_string(scope));
