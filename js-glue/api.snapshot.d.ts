@@ -114,12 +114,13 @@
 // news:  refreshed lost_race in_doubt lost_in_flight terminal transient operator_error not_understood refresh_token_missing persist_failed discarded corrupt healed
 // standing: not_connected connected refreshing reconnect_required revoked disconnected
 // scope:  user org workspace solo deployment
-// rule:  org_admin no_org role_is_member asked_for_self own_account on_behalf found absent incomplete rejected revoked lookup_failed no_subject personal_only fallback_off foreign clears_target clears_shadow writes_all not_registered wrong_kind value_empty value_refused write_failed device_may_not other_org own is_public is_private kind_is_private one_installation no_installation several_installations other_installation suspended user_token pinned_user pinned_installation user_not_allowed lite_installation insufficient_user_access no_user_authorization user_revoked refresh_failed credential_unreadable credential_misconfigured downgraded downgraded_before needs_installation member_left author_left not_theirs elsewhere device_bound device_unbound device_mismatch
+// rule:  org_admin no_org role_is_member asked_for_self own_account on_behalf found absent incomplete rejected revoked lookup_failed no_subject personal_only fallback_off foreign clears_target clears_shadow writes_all not_registered wrong_kind value_empty value_refused write_failed device_may_not other_org own is_public is_private kind_is_private one_installation no_installation several_installations other_installation suspended user_token pinned_user pinned_installation user_not_allowed lite_installation insufficient_user_access no_user_authorization user_revoked refresh_failed credential_unreadable credential_misconfigured downgraded downgraded_before needs_installation member_left author_left not_theirs elsewhere device_bound device_unbound device_mismatch refused unanswered not_asked never_read
+// eraser:  human service device
 // membership:  known failed
 // action:  clear write
-// held:  nothing part whole revoked
-// readOutcome:  found not_connected revoked lookup_failed nobody
-// verb:  set remove
+// held:  nothing part whole revoked refused unanswered unasked
+// readOutcome:  found not_connected revoked lookup_failed nobody ask refused
+// verb:  set remove connect disconnect
 // check: pending passed failed
 // sweep:  keep end
 // chosen:  one none ambiguous mismatch suspended lookup_failed
@@ -993,7 +994,7 @@ export {}
 
 // dist/scope-types.d.ts
 import type { abi } from './abi.gen.ts'
-import type { KeyRing, WriteTarget } from './types.ts'
+import type { KeyRing, Principal, WriteTarget } from './types.ts'
 type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
 export type Rule = Names<'rule'>
 export type OwnerScope = Names<'scope'>
@@ -1010,6 +1011,9 @@ export interface ScopeFacts {
   readonly org?: string
   readonly role?: string
 }
+export interface LeaveTarget extends Place {
+  readonly rule: Rule
+}
 export interface ScopePlan {
   readonly target: WriteTarget
   readonly steps: readonly (Place & {
@@ -1023,6 +1027,7 @@ export interface ReadPolicy {
   readonly personalOnly?: boolean
   readonly deployment?: boolean
   readonly pastRevoked?: boolean
+  readonly only?: OwnerScope
 }
 export interface ReadFacts extends Omit<ScopeFacts, 'role'> {
   readonly membership?: Membership
@@ -1046,6 +1051,7 @@ export interface Mutation extends ScopeFacts {
   readonly device?: boolean
   readonly registered: boolean
   readonly connected?: boolean
+  readonly unread?: boolean
   readonly validator?: Names<'check'>
   readonly storage?: Names<'check'>
 }
@@ -1104,6 +1110,7 @@ export interface Scopes {
       requested?: 'user' | 'org'
     },
   ): ScopePlan
+  leaveTarget(facts: { callerOrg?: string; kind: Principal['kind']; org: string; user: string }): LeaveTarget
   readPlan(facts: ReadFacts): {
     readonly places: readonly Place[]
     readonly path: RulePath
@@ -1324,7 +1331,7 @@ export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions
 import type { Admission } from './admission-types.ts'
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
-import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
+import type { Capabilities, ReadPolicy, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
 import type { Retention } from './retention-types.ts'
 export declare const skipBinding: unique symbol
 export type Alg = 'HS256' | 'EdDSA'
@@ -1505,6 +1512,8 @@ export interface ProviderSettings {
   readonly git?: GitHost
   readonly clientSecretName?: string
   readonly webhookSecretName?: string
+  readonly policy: Required<Omit<ReadPolicy, 'only'>>
+  readonly deploymentTokenName?: string
 }
 export interface Config {
   readonly baseUrl: string

@@ -13,9 +13,9 @@ using json::Kind;
 using json::Value;
 
 constexpr std::string_view known_members[] = {
-    "profile",       "clientId",    "title",  "authorizationUrl", "tokenUrl",
-    "revocationUrl", "userInfoUrl", "issuer", "responseMode",     "scopes",
-    "public",        "refresh",     "gitUrl",
+    "profile",     "clientId", "title",        "authorizationUrl", "tokenUrl",    "revocationUrl",
+    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",      "refresh",
+    "gitUrl",      "owners",   "personalOnly", "deployment",       "pastRevoked",
 };
 
 const Var* find(std::span<const Var> vars, std::string_view name) noexcept {
@@ -167,7 +167,7 @@ public:
     return read_title(entry, *row, out) && read_urls(entry, *row, out) &&
            read_git(entry, *row, out) && read_response_mode(entry, *row, out) &&
            read_scopes(entry, out) && read_client_kind(entry, *row, out) &&
-           read_refresh(entry, *row, out);
+           read_policy(entry, out) && read_refresh(entry, *row, out);
   }
 
   /// Where in the text the last look went, and what was wrong there.
@@ -303,6 +303,41 @@ private:
     return true;
   }
 
+  [[nodiscard]] bool read_order(const Value& list, scope::Policy& policy) const noexcept {
+    policy.order = {};
+    std::size_t size = 0;
+    if (!list.is(Kind::array)) return false;
+    for (Value owner = list.first(); owner.present(); owner = list.next(owner)) {
+      if (size == std::size(kept_for)) return false;
+      for (const scope::Scope one : kept_for) {
+        if (owner.text() == scope::to_string(one)) policy.order[size] = one;
+      }
+      if (policy.order[size++] == scope::Scope{}) return false;
+    }
+    return size > 0 && scope::is_order(policy.order);
+  }
+
+  // What would never come to anything is a mistake of whoever wrote it.
+  [[nodiscard]] bool read_policy(const Value& entry, Provider& out) noexcept {
+    scope::Policy& policy = out.policy;
+    policy.order = {};
+    std::copy(std::begin(kept_for), std::end(kept_for), policy.order.begin());
+    const Value owners = look(entry, "owners");
+    if (owners.present() && !read_order(owners, policy)) return false;
+    constexpr const char* names[] = {"personalOnly", "deployment", "pastRevoked"};
+    bool* const flags[] = {&policy.personal_only, &policy.deployment, &policy.past_revoked};
+    for (std::size_t i = 0; i < std::size(names); ++i) {
+      const Value member = look(entry, names[i]);
+      if (!member.present()) continue;
+      if (!member.is(Kind::boolean)) return false;
+      *flags[i] = member.node().boolean;
+    }
+    const bool has_place = std::find(policy.order.begin(), policy.order.end(),
+                                     scope::Scope::deployment) != policy.order.end();
+    if (policy.personal_only && (owners.present() || policy.deployment)) return false;
+    return has_place || !policy.deployment;
+  }
+
   [[nodiscard]] static bool read_length(const Value& member, Millis& out) noexcept {
     constexpr std::int64_t most = 3'162'240'000;
     if (!member.is(Kind::integer)) return false;
@@ -372,6 +407,9 @@ private:
     return static_cast<bool>(admitted);
   }
 
+  // Whose connections there is a place for.
+  static constexpr scope::Scope kept_for[] = {scope::Scope::user, scope::Scope::org,
+                                              scope::Scope::deployment};
   static constexpr refresh::Contract able{true, true, false, {}, refresh::min_value};
 
   std::string_view json_;
@@ -412,10 +450,11 @@ Verdict check_providers(std::span<const Var> vars, std::span<json::Node> nodes, 
 Verdict check_secrets(std::span<const Var> vars, Config& out) noexcept {
   for (std::size_t i = 0; i < out.provider_count; ++i) {
     Provider& provider = out.providers[i];
-    if (!provider.client_secret.empty()) {
-      const std::string_view secret = value_of(vars, provider.client_secret.view());
-      if (secret.empty()) return missing(provider.client_secret.view());
-      if (!text::is_plain(secret, max_secret)) return invalid(provider.client_secret.view());
+    for (const SecretName& name : {provider.client_secret, deployment_token(provider)}) {
+      if (name.empty()) continue;
+      const std::string_view secret = value_of(vars, name.view());
+      if (secret.empty()) return missing(name.view());
+      if (!text::is_plain(secret, max_secret)) return invalid(name.view());
     }
     const SecretName webhook = secret_name(provider.name, "_WEBHOOK_SECRET");
     const Var* var = find(vars, webhook.view());
@@ -439,6 +478,11 @@ Verdict check_all(std::span<const Var> vars, std::span<json::Node> nodes, MutByt
 }
 
 }  // namespace
+
+SecretName deployment_token(const Provider& provider) noexcept {
+  return provider.policy.deployment ? secret_name(provider.name, "_DEPLOYMENT_TOKEN")
+                                    : SecretName{};
+}
 
 Verdict check(std::span<const Var> vars, std::span<json::Node> nodes, MutBytes scratch,
               Config& out) noexcept {

@@ -65,9 +65,14 @@ constexpr std::string_view rule_names[] = {
     "device_bound",
     "device_unbound",
     "device_mismatch",
+    "refused",
+    "unanswered",
+    "not_asked",
+    "never_read",
 };
 
-// What a person reads; `%` stands for whose it is. Plain pointers: half the size of views.
+// What a person reads; `%` stands for whose connection it is. Plain pointers: half the size of
+// views.
 constexpr const char* sentences[] = {
     "You act for the organisation as its owner or admin.",
     "No organisation is active.",
@@ -75,35 +80,35 @@ constexpr const char* sentences[] = {
     "A connection of your own was asked for.",
     "It is your own account.",
     "The application does it for you.",
-    "There is a complete credential: %.",
-    "There is none: %.",
-    "A part is missing, so it is not used: %.",
-    "The provider refused it in the last 15 minutes, so it is not used: %.",
-    "It was disconnected or revoked: %.",
+    "% is there, and is used.",
+    "% does not exist.",
+    "% lacks a part, so it is not used.",
+    "% was refused by the provider in the last 15 minutes, so it is not used.",
+    "% was disconnected or revoked.",
     "Your organisation could not be looked up just now; try again.",
     "Nobody is signed in.",
     "Only your own connection may be used here.",
     "The deployment's connection may not be used here.",
     "A record of somebody else was ignored.",
-    "What was there is removed first: %.",
+    "% is removed first.",
     "Your own is removed too, so that it does not hide the new one.",
-    "Everything is stored in one place: %.",
+    "% is stored as a whole.",
     "There is no secret of that name.",
-    "This one is connected, not typed in.",
+    "This one is not changed this way.",
     "The value is empty.",
     "The value was checked and refused.",
     "The value could not be stored.",
     "A device may not change this.",
     "It belongs to another organisation.",
-    "It is yours: %.",
+    "It is %.",
     "Everybody may see it.",
     "Only its organisation may see it.",
     "People are never shown outside their organisation.",
-    "One installation of the app reaches it: %.",
+    "One installation of the app reaches it.",
     "No installation of the app reaches it.",
     "More than one installation of the app reaches it, and none is chosen for you.",
     "Another installation of the app was expected.",
-    "The installation of the app is suspended or blocked: %.",
+    "The installation of the app is suspended or blocked.",
     "Your own connection is used.",
     "This is bound to your own connection, and the app may not stand in for it.",
     "This is bound to the app.",
@@ -119,17 +124,25 @@ constexpr const char* sentences[] = {
     "The app has been acting instead of you since an earlier failure.",
     "The app may only act once its installation has been looked up.",
     "Its owner left the organisation it was for.",
-    "It was made with the account of somebody who left: %.",
+    "% was made with the account of somebody who left.",
     "It is somebody else's.",
     "It is not for this organisation.",
     "It comes from the device that the token names.",
     "The token names no device, so the message was believed.",
     "It comes from another device than the run is for.",
+    "% has to be connected again before it can be used.",
+    "% could not be read just now; try again.",
+    "% was not asked for.",
+    "% would never be used here.",
 };
-static_assert(std::size(rule_names) == std::size(sentences));
+static_assert(std::size(rule_names) == rule_count && std::size(sentences) == rule_count);
 
-constexpr const char* owners[] = {"yours", "your organisation's", "your workspace's",
-                                  "your own workspace's", "the deployment's"};
+constexpr const char* owners[] = {"the credential",
+                                  "your own connection",
+                                  "your organisation's connection",
+                                  "your workspace's connection",
+                                  "your own workspace's connection",
+                                  "the deployment's connection"};
 
 bool is_admin(std::string_view role) noexcept { return role == "owner" || role == "admin"; }
 
@@ -140,17 +153,6 @@ bool are_ids_valid(const Facts& facts) noexcept {
 
 }  // namespace
 
-std::string_view to_string(Scope scope) noexcept {
-  switch (scope) {
-  case Scope::user: return "user";
-  case Scope::org: return "org";
-  case Scope::workspace: return "workspace";
-  case Scope::solo: return "solo";
-  case Scope::deployment: return "deployment";
-  }
-  __builtin_trap();
-}
-
 std::string_view to_string(Rule rule) noexcept {
   const auto number = static_cast<std::size_t>(rule);
   LK_CHECK(number >= 1 && number <= std::size(rule_names));
@@ -160,12 +162,19 @@ std::string_view to_string(Rule rule) noexcept {
 void explain(Step step, Writer& out) noexcept {
   const auto number = static_cast<std::size_t>(step.rule);
   const auto owner = static_cast<std::size_t>(step.scope);
-  LK_CHECK(number >= 1 && number <= std::size(sentences) && owner <= std::size(owners));
-  for (const char c : std::string_view{sentences[number - 1]}) {
-    if (c != '%') {
-      out.put(static_cast<std::uint8_t>(c));
+  LK_CHECK(number >= 1 && number <= std::size(sentences) && owner < std::size(owners));
+  std::string_view sentence{sentences[number - 1]};
+  std::string_view whose{owners[owner]};
+  if (sentence.front() == '%') {
+    // A sentence begins with a capital letter.
+    out.put(static_cast<std::uint8_t>(whose.front() - ('a' - 'A')));
+    whose.remove_prefix(1);
+  }
+  for (const char c : sentence) {
+    if (c == '%') {
+      out.put(whose);
     } else {
-      out.put(std::string_view{owner == 0 ? "the credential" : owners[owner - 1]});
+      out.put(static_cast<std::uint8_t>(c));
     }
   }
 }
@@ -199,6 +208,19 @@ Result<Target> erase_target(std::string_view subject, Eraser kind, std::string_v
     if (subject != id) return Errc::not_allowed;
     return Target{Scope::user, id, Rule::own_account};
   case Eraser::service: return Target{Scope::user, id, Rule::on_behalf};
+  case Eraser::device: return Errc::not_allowed;
+  }
+  __builtin_trap();
+}
+
+Result<Target> leave_target(std::string_view caller_org, Eraser kind, std::string_view org,
+                            std::string_view subject) noexcept {
+  if (!text::is_plain(org, max_id) || !text::is_plain(subject, max_id)) return Errc::claim_invalid;
+  switch (kind) {
+  case Eraser::service:
+    if (!caller_org.empty() && caller_org != org) return Errc::not_allowed;
+    return Target{Scope::org, org, Rule::on_behalf};
+  case Eraser::human:
   case Eraser::device: return Errc::not_allowed;
   }
   __builtin_trap();
@@ -245,21 +267,6 @@ Result<Plan> delete_plan(const Facts& facts, Scope requested) noexcept {
 
 namespace {
 
-bool is_order(const Policy& policy) noexcept {
-  unsigned seen = 0;
-  bool ended = false;
-  for (const Scope scope : policy.order) {
-    const auto number = static_cast<unsigned>(scope);
-    if (number == 0) {
-      ended = true;
-      continue;
-    }
-    if (ended || number > 5 || scope == Scope::solo || (seen >> number & 1) != 0) return false;
-    seen |= 1U << number;
-  }
-  return true;
-}
-
 // Ids of a reader: nobody is a possible one.
 bool are_reader_ids(const Facts& facts) noexcept {
   return (facts.subject.empty() || text::is_plain(facts.subject, max_id)) &&
@@ -285,6 +292,14 @@ struct Way {
   bool hidden{false};  // membership failed: there may be more
 };
 
+void look_there(const Policy& policy, const Place& place, Places& out) noexcept {
+  if (policy.only != Scope{} && policy.only != place.scope) {
+    out.path.add(Rule::not_asked, place.scope);
+  } else {
+    out.list[out.size++] = place;
+  }
+}
+
 Way find_way(const Facts& facts, Membership membership, const Policy& policy) noexcept {
   Way out;
   Path& path = out.places.path;
@@ -293,8 +308,8 @@ Way find_way(const Facts& facts, Membership membership, const Policy& policy) no
     return out;
   }
   if (policy.personal_only) {
-    out.places.list[out.places.size++] = {Scope::user, facts.subject};
     path.add(Rule::personal_only);
+    look_there(policy, {Scope::user, facts.subject}, out.places);
     return out;
   }
   for (const Scope scope : policy.order) {
@@ -311,9 +326,9 @@ Way find_way(const Facts& facts, Membership membership, const Policy& policy) no
     const Place place = place_of(facts, scope);
     if (place.scope == Scope{}) {
       path.add(Rule::no_org);
-      continue;
+    } else {
+      look_there(policy, place, out.places);
     }
-    out.places.list[out.places.size++] = place;
   }
   return out;
 }
@@ -333,17 +348,26 @@ bool are_candidates(std::span<const Candidate> found) noexcept {
   return true;
 }
 
-// What a place comes to: `found`, or why it is passed over.
-Rule look(const Candidate* candidate, UnixMillis now) noexcept {
-  if (candidate == nullptr) return Rule::absent;
+// What a place comes to, and with which rule; `not_connected` is the next place.
+struct Looked {
+  Outcome outcome;
+  Rule rule;
+};
+
+Looked look(const Candidate* candidate, UnixMillis now) noexcept {
+  if (candidate == nullptr) return {Outcome::not_connected, Rule::absent};
   switch (candidate->held) {
-  case Held::nothing: return Rule::absent;
-  case Held::part: return Rule::incomplete;
-  case Held::revoked: return Rule::revoked;
+  case Held::nothing: return {Outcome::not_connected, Rule::absent};
+  case Held::part: return {Outcome::not_connected, Rule::incomplete};
+  case Held::revoked: return {Outcome::revoked, Rule::revoked};
+  case Held::refused: return {Outcome::refused, Rule::refused};
+  case Held::unanswered: return {Outcome::lookup_failed, Rule::unanswered};
+  case Held::unasked: return {Outcome::ask, {}};
   case Held::whole:
-    return candidate->was_rejected && now.value < candidate->rejected_at.plus(rejected_ttl).value
-               ? Rule::rejected
-               : Rule::found;
+    if (candidate->was_rejected && now.value < candidate->rejected_at.plus(rejected_ttl).value) {
+      return {Outcome::not_connected, Rule::rejected};
+    }
+    return {Outcome::found, Rule::found};
   }
   __builtin_trap();
 }
@@ -351,13 +375,13 @@ Rule look(const Candidate* candidate, UnixMillis now) noexcept {
 }  // namespace
 
 Result<Places> read_plan(const Facts& facts, Membership membership, const Policy& policy) noexcept {
-  if (!are_reader_ids(facts) || !is_order(policy)) return Errc::claim_invalid;
+  if (!are_reader_ids(facts) || !is_order(policy.order)) return Errc::claim_invalid;
   return find_way(facts, membership, policy).places;
 }
 
 Result<Choice> resolve(const Facts& facts, Membership membership, const Policy& policy,
                        std::span<const Candidate> found, UnixMillis now) noexcept {
-  if (!are_reader_ids(facts) || !is_order(policy) || !are_candidates(found)) {
+  if (!are_reader_ids(facts) || !is_order(policy.order) || !are_candidates(found)) {
     return Errc::claim_invalid;
   }
   const Way way = find_way(facts, membership, policy);
@@ -374,28 +398,21 @@ Result<Choice> resolve(const Facts& facts, Membership membership, const Policy& 
     }
   }
   if (asked < found.size()) out.path.add(Rule::foreign);
-  bool was_revoked = false;
+  Choice ended;  // the first that had ended
   for (std::size_t i = 0; i < way.places.size; ++i) {
     const Place& place = way.places.list[i];
-    const Rule rule = look(find(found, place), now);
-    out.path.add(rule, place.scope);
-    if (rule == Rule::found) {
-      out.outcome = Outcome::found;
-      out.place = place;
-      return out;
-    }
-    was_revoked = was_revoked || rule == Rule::revoked;
-    if (rule == Rule::revoked && !policy.past_revoked) {
-      out.outcome = Outcome::revoked;
-      return out;
-    }
+    const Looked looked = look(find(found, place), now);
+    if (looked.rule != Rule{}) out.path.add(looked.rule, place.scope);
+    if (looked.outcome == Outcome::not_connected) continue;
+    out.outcome = looked.outcome;
+    out.place = place;
+    const bool has_ended = looked.outcome == Outcome::revoked || looked.outcome == Outcome::refused;
+    if (!has_ended || !policy.past_revoked) return out;
+    if (ended.outcome == Outcome::not_connected) ended = out;
   }
   for (const Step step : way.places.path.steps()) out.path.add(step.rule, step.scope);
-  if (way.hidden) {
-    out.outcome = Outcome::lookup_failed;
-  } else if (was_revoked) {
-    out.outcome = Outcome::revoked;
-  }
+  out.outcome = way.hidden ? Outcome::lookup_failed : ended.outcome;
+  out.place = way.hidden ? Place{} : ended.place;
   return out;
 }
 
@@ -435,7 +452,8 @@ Result<Verdict> may_mutate(const Mutation& m) noexcept {
   if (!are_reader_ids(facts) || !scope_known) return Errc::claim_invalid;
   Verdict out;
   if (!m.registered) return refuse(out, 404, Rule::not_registered);
-  if (m.connected) return refuse(out, 400, Rule::wrong_kind);
+  const bool connects = m.verb == Verb::connect || m.verb == Verb::disconnect;
+  if (m.connected != connects) return refuse(out, 400, Rule::wrong_kind);
   if (m.verb == Verb::set && is_blank(m.value)) return refuse(out, 400, Rule::value_empty);
   if (facts.subject.empty()) return refuse(out, 401, Rule::no_subject);
   const bool org_counts = m.requested != Scope::user;
@@ -451,6 +469,9 @@ Result<Verdict> may_mutate(const Mutation& m) noexcept {
     return refuse(out, 403, Rule::other_org);
   }
   if (of_org && !is_admin(facts.role)) return refuse(out, 403, Rule::role_is_member, place.scope);
+  if (m.unread && (m.verb == Verb::set || m.verb == Verb::connect)) {
+    return refuse(out, 403, Rule::never_read, place.scope);
+  }
   if (m.validator == Check::failed) return refuse(out, 400, Rule::value_refused);
   if (m.storage == Check::failed) return refuse(out, 500, Rule::write_failed);
   out.ok = true;

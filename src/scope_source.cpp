@@ -219,14 +219,14 @@ bool holds(std::string_view table, std::string_view granted, std::string_view re
 
 }  // namespace
 
-bool covers(Family family, std::string_view granted, std::string_view required,
-            Writer& missing) noexcept {
+void missing(Family family, std::string_view granted, std::string_view required,
+             Writer& out) noexcept {
   constexpr std::string_view separators = " ,";
   const auto table = implications[static_cast<std::size_t>(family)];
-  bool all = true;
+  bool is_first = true;
   while (true) {
     const auto wanted = next_word(required, separators);
-    if (wanted.empty()) return all;
+    if (wanted.empty()) return;
     bool covered = false;
     for (std::string_view rest = granted; !covered;) {
       const auto has = next_word(rest, separators);
@@ -235,9 +235,9 @@ bool covers(Family family, std::string_view granted, std::string_view required,
                 (family == Family::github_app && is_level_of(has, wanted));
     }
     if (covered) continue;
-    if (!all) missing.put(' ');
-    missing.put(wanted);
-    all = false;
+    if (!is_first) out.put(' ');
+    out.put(wanted);
+    is_first = false;
   }
 }
 

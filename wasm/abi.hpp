@@ -302,9 +302,11 @@ struct WebhookReply {
 /// revocation, user info), scopes, issuer, the names of the two secret variables, flags as digits
 /// (scope separator, authentication style, response mode, PKCE, `iss` required, shape of a
 /// revocation, then `refresh::Facts`: rotation, after its grace, revocation, revocation needs a
-/// live token, old access token dies, redirect URI needed, 5xx unspent), and lengths in
-/// milliseconds, a blank behind each (grace, access lifetime, the longest, idle, absolute,
-/// time-out, lag, lifetime beside a refresh token).
+/// live token, old access token dies, redirect URI needed, 5xx unspent, proactive, then
+/// `scope::Policy`: personal only, deployment, past revoked, the first three of the order), lengths
+/// in milliseconds, a blank behind each (grace, access lifetime, the longest, idle, absolute,
+/// time-out, lag, lifetime beside a refresh token), and the name of the deployment token's
+/// variable.
 struct ConfigReply {
   ReplyHead head;
   Slice variable;
@@ -317,7 +319,7 @@ struct ConfigReply {
   std::uint8_t cause;
   std::uint8_t unused[5];
 };
-inline constexpr std::uint32_t provider_fields = 17;
+inline constexpr std::uint32_t provider_fields = 18;
 
 /// What a step needs to know beside row, flow and event. Times are lengths in milliseconds.
 struct RefreshSettings {
@@ -902,6 +904,7 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<refresh::Standing>("standing"),
     enumeration<scope::Scope>("scope"),
     enumeration<scope::Rule>("rule"),
+    enumeration<scope::Eraser>("eraser"),
     enumeration<scope::Membership>("membership"),
     enumeration<scope::Action>("action"),
     enumeration<scope::Held>("held"),

@@ -49,7 +49,13 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                         digit(p.refresh.server_errors_unspent),
                         digit(p.refresh.proactive),
                         digit(p.git),
-                        digit(p.git_plain)};
+                        digit(p.git_plain),
+                        digit(p.policy.personal_only),
+                        digit(p.policy.deployment),
+                        digit(p.policy.past_revoked),
+                        digit(p.policy.order[0]),
+                        digit(p.policy.order[1]),
+                        digit(p.policy.order[2])};
   std::uint8_t space[max_lengths];
   Writer lengths{space};
   for (const Millis length :
@@ -58,6 +64,7 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
     json::put_integer(lengths, length.value);
     lengths.put(' ');
   }
+  const config::SecretName deployment_token = config::deployment_token(p);
   const std::string_view fields[] = {p.name,
                                      p.profile,
                                      p.title,
@@ -74,7 +81,8 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                                      text_of(lengths.written()),
                                      p.git_host,
                                      p.git_base,
-                                     p.git_host.empty() ? p.git_host : profile::git_user(p.git)};
+                                     p.git_host.empty() ? p.git_host : profile::git_user(p.git),
+                                     deployment_token.view()};
   static_assert(std::size(fields) == provider_fields);
   for (const std::string_view field : fields) put_text(list, field);
 }
@@ -534,7 +542,7 @@ LK_EXPORT(lk_config_check)
     if (!inputs.good()) return fail(Errc::slice_invalid);
 
     // Only variables that configuration may know are sent; see js-glue.
-    constexpr std::size_t max_vars = 80;
+    constexpr std::size_t max_vars = 112;
     config::Var known[max_vars];
     const std::size_t count = list.count();
     if (count % 2 != 0 || count / 2 > max_vars) return fail(Errc::output_too_small);

@@ -159,6 +159,7 @@ scope::Policy read_policy(Question& q) noexcept {
   policy.personal_only = q.flag();
   policy.deployment = q.flag();
   policy.past_revoked = q.flag();
+  policy.only = read_scope(q);
   for (scope::Scope& scope : policy.order) scope = read_scope(q);
   return policy;
 }
@@ -176,7 +177,7 @@ void read_candidates(Question& q, Candidates& out) noexcept {
     scope::Candidate& one = out.list[out.size++];
     q.more_numbers();
     one.place.scope = read_scope(q, 1);
-    one.held = q.one_of<scope::Held>(1, 4);
+    one.held = q.one_of<scope::Held>(1, 7);
     one.was_rejected = q.flag();
     one.place.id = q.text();
     one.rejected_at = q.time();
@@ -254,6 +255,20 @@ LK_DECISION(lk_scope_delete_plan) {
   return say_plan(scope::delete_plan(facts, requested), answer);
 }
 
+LK_DECISION(lk_scope_leave_target) {
+  const auto kind = q.one_of<scope::Eraser>(1, 3);
+  const auto caller_org = q.text();
+  const auto org = q.text();
+  const auto subject = q.text();
+  if (!q.good()) return Errc::claim_invalid;
+  const auto target = scope::leave_target(caller_org, kind, org, subject);
+  if (!target) return target.error();
+  answer.name(target->scope);
+  answer.name(target->rule);
+  answer.text(target->id);
+  return Errc::ok;
+}
+
 LK_DECISION(lk_scope_read_plan) {
   const auto membership = read_membership(q);
   const auto policy = read_policy(q);
@@ -301,11 +316,12 @@ LK_DECISION(lk_scope_gap) {
 LK_DECISION(lk_scope_may_mutate) {
   scope::Mutation m;
   m.requested = read_scope(q);
-  m.verb = q.one_of<scope::Verb>(1, 2);
+  m.verb = q.one_of<scope::Verb>(1, 4);
   m.membership = read_membership(q);
   m.device = q.flag();
   m.registered = q.flag();
   m.connected = q.flag();
+  m.unread = q.flag();
   m.validator = q.one_of<scope::Check>(0, 2);
   m.storage = q.one_of<scope::Check>(0, 2);
   m.facts = read_facts(q);
@@ -417,7 +433,7 @@ LK_DECISION(lk_scope_step_identity) {
   identity.warned = q.flag();
   scope::SourceChoice choice;
   choice.source = q.one_of<scope::Source>(1, 3);
-  choice.reason = q.one_of<scope::Rule>(1, static_cast<std::uint8_t>(scope::Rule::device_mismatch));
+  choice.reason = q.one_of<scope::Rule>(1, scope::rule_count);
   identity.installation = q.text();
   const auto fresh = q.text();
   if (!q.good()) return Errc::claim_invalid;
@@ -446,21 +462,21 @@ LK_DECISION(lk_scope_access) {
   return Errc::ok;
 }
 
-LK_DECISION(lk_scope_covers) {
+LK_DECISION(lk_scope_missing) {
   const auto family = q.one_of<scope::Family>(0, 4);
   const auto granted = q.text();
   const auto required = q.text();
   if (!q.good()) return Errc::claim_invalid;
-  Writer missing{space};
-  static_cast<void>(scope::covers(family, granted, required, missing));
-  if (missing.overflow()) return Errc::output_too_small;
-  answer.text(text_of(missing.written()));
+  Writer out{space};
+  scope::missing(family, granted, required, out);
+  if (out.overflow()) return Errc::output_too_small;
+  answer.text(text_of(out.written()));
   return Errc::ok;
 }
 
 LK_DECISION(lk_scope_explain) {
   scope::Step step;
-  step.rule = q.one_of<scope::Rule>(1, static_cast<std::uint8_t>(scope::Rule::device_mismatch));
+  step.rule = q.one_of<scope::Rule>(1, scope::rule_count);
   step.scope = read_scope(q);
   if (!q.good()) return Errc::claim_invalid;
   Writer out{space};
@@ -520,6 +536,11 @@ LK_DECISION(lk_upstream_check) {
   if (!right) return right.error();
   answer.name(*right);
   return Errc::ok;
+}
+
+LK_EXPORT(lk_scope_check_upstream)
+(std::uint32_t list, std::uint32_t list_len, std::uint32_t free) noexcept {
+  return decide(list, list_len, free, lk_upstream_check_operation);
 }
 
 LK_DECISION(lk_upstream_redirect) {

@@ -3,6 +3,7 @@
 
 #include "latchkey/json.hpp"
 #include "latchkey/keys.hpp"
+#include "latchkey/policy.hpp"
 #include "latchkey/profile.hpp"
 #include "latchkey/traits.hpp"
 #include "latchkey/types.hpp"
@@ -39,7 +40,7 @@ struct Var {
 };
 
 /// The name of a variable that belongs to a provider: `my-git` has `MY_GIT_CLIENT_SECRET`.
-using SecretName = SmallText<48>;
+using SecretName = SmallText<52>;
 
 /// One provider with every setting resolved from its profile and what configuration says instead.
 /// Views into the variables, the scratch space and the profiles.
@@ -67,7 +68,11 @@ struct Provider {
   profile::RevocationShape revocation_shape{profile::RevocationShape::rfc7009};
   bool iss_required{false};
   refresh::Facts refresh{};
+  scope::Policy policy{};  ///< whose connection a call uses
 };
+
+/// Returns the variable that holds the deployment's own token; empty when it may not be used.
+[[nodiscard]] SecretName deployment_token(const Provider& provider) noexcept;
 
 /// A configuration that can be used. Holds keys: wipe it when done.
 struct Config {
@@ -109,7 +114,8 @@ struct Verdict {
 /// 5. `ENABLE_CONNECT`: exactly `true` is on; absent, empty or `false` is off.
 /// 6. `LATCHKEY_PROVIDERS`: required; a JSON object of at most 32 providers; see below.
 /// 7. for each provider `<NAME>_CLIENT_SECRET`: required unless the provider is public, 1..1,024
-///    bytes; and `<NAME>_WEBHOOK_SECRET`: optional, of the same form.
+///    bytes; `<NAME>_DEPLOYMENT_TOKEN`: required where it may be used, of the same form; and
+///    `<NAME>_WEBHOOK_SECRET`: optional, of the same form.
 ///
 /// A required variable that is empty is missing; an optional secret that is set to nothing is
 /// invalid. A provider is named `[a-z0-9][a-z0-9-]{0,31}` and is an object with
@@ -127,6 +133,13 @@ struct Verdict {
 ///     responseMode      `query` or `form_post`
 ///     scopes            an array of at most 64 scope-tokens
 ///     public            true or false: a client without a secret, which then needs PKCE
+///     owners            an array of `user`, `org` and `deployment`, at least one and none twice:
+///                       whose connection a call uses, the first that there is; in this order
+///                       where it is absent
+///     personalOnly      true or false: nothing but the person's own; not beside `owners`
+///     deployment        true or false: the deployment's own token may be used, where `owners`
+///                       has it; not beside `personalOnly`
+///     pastRevoked       true or false: a connection that has ended does not end the search
 ///     refresh           an object; each of these replaces what the profile says
 ///       rotation              one of `refresh::rotation_names`
 ///       graceSeconds          0..3,162,240,000, like every length of time here

@@ -5,6 +5,7 @@
 /// so that a row of somebody else is nothing.
 #pragma once
 
+#include "latchkey/policy.hpp"
 #include "latchkey/types.hpp"
 
 #include <array>
@@ -12,15 +13,6 @@
 namespace latchkey::scope {
 
 inline constexpr std::size_t max_id = 255;
-
-/// Who may own a credential.
-enum class Scope : std::uint8_t {
-  user = 1,
-  org = 2,
-  workspace = 3,  ///< an organisation's workspace
-  solo = 4,  ///< the workspace of a person without an organisation
-  deployment = 5,  ///< whoever runs this deployment
-};
 
 /// What a decision followed. Numbers are frozen.
 enum class Rule : std::uint8_t {
@@ -89,7 +81,13 @@ enum class Rule : std::uint8_t {
   device_bound = 54,  ///< the device that the token names
   device_unbound = 55,  ///< an old token that names none: the body was believed
   device_mismatch = 56,  ///< not the device that the run is for
+
+  refused = 57,  ///< it has to be connected again before it can be used
+  unanswered = 58,  ///< what is kept there could not be read just now
+  not_asked = 59,  ///< another owner's was asked for
+  never_read = 60,  ///< the policy of its provider never reads it there
 };
+inline constexpr std::uint8_t rule_count = 60;
 
 /// Who is acting. `org` and `role` may be empty, which means none, or that they could not be found
 /// out: writing then narrows to the person.
@@ -135,7 +133,6 @@ private:
 };
 
 /// Returns the name of a value as JavaScript sees it.
-[[nodiscard]] std::string_view to_string(Scope scope) noexcept;
 [[nodiscard]] std::string_view to_string(Rule rule) noexcept;
 
 /// Writes one step as a sentence for a person, in English. It names nobody and holds no value.
@@ -178,6 +175,20 @@ enum class Eraser : std::uint8_t { human = 1, service = 2, device = 3 };
 /// @return the target, with a view into `id`, or `claim_invalid`, `not_allowed`.
 [[nodiscard]] Result<Target> erase_target(std::string_view subject, Eraser kind,
                                           std::string_view id) noexcept;
+
+/// Says whether what somebody may still reach of an organisation they left may be ended.
+///
+///   | who       | of which organisation             | target  | rule        |
+///   | --------- | --------------------------------- | ------- | ----------- |
+///   | a service | its own; any where it says none   | the org | `on_behalf` |
+///   | all else  |                                   | none    |             |
+///
+/// @param caller_org  of who is calling; may be empty.
+/// @param org         that was left; it and `subject` are 1..255 bytes of UTF-8 without control
+///                    characters.
+/// @return the target, with a view into `org`, or `claim_invalid`, `not_allowed`.
+[[nodiscard]] Result<Target> leave_target(std::string_view caller_org, Eraser kind,
+                                          std::string_view org, std::string_view subject) noexcept;
 
 /// A place where a credential may lie. The deployment's has no id.
 struct Place {
@@ -224,18 +235,6 @@ struct Parts {
 /// @return the plan, or `claim_invalid`, `not_allowed` as `connect_target`.
 [[nodiscard]] Result<Plan> delete_plan(const Facts& facts, Scope requested) noexcept;
 
-/// Which owners are read for one provider, and in which order: data, not code.
-struct Policy {
-  /// Of `user`, `org`, `workspace`, `deployment`; none twice. `Scope{}` ends it. Where there is no
-  /// organisation, `workspace` is the person's solo workspace.
-  std::array<Scope, 4> order{Scope::user, Scope::org, Scope::workspace, Scope::deployment};
-  bool personal_only{false};  ///< nothing but the person's own, whatever `order` says
-  bool deployment{false};  ///< the deployment's may be used
-  /// A place whose credential was ended does not end the search. Off: ending one's own never
-  /// widens what one can reach.
-  bool past_revoked{false};
-};
-
 /// Places to be read, in order.
 struct Places {
   std::array<Place, 4> list{};
@@ -252,7 +251,19 @@ struct Places {
                                        const Policy& policy) noexcept;
 
 /// What lies in one place.
-enum class Held : std::uint8_t { nothing = 1, part = 2, whole = 3, revoked = 4 };
+///
+/// Ended is not the same as never granted: `revoked` and `refused` end the search unless the policy
+/// says otherwise. What was cleared because an organisation's took its place is `nothing`: nobody
+/// ended it.
+enum class Held : std::uint8_t {
+  nothing = 1,
+  part = 2,
+  whole = 3,
+  revoked = 4,  ///< ended by its owner, here or at the provider
+  refused = 5,  ///< there, but of no use until it is connected again
+  unanswered = 6,  ///< its store did not answer
+  unasked = 7,  ///< its store has not been asked yet
+};
 
 inline constexpr Millis rejected_ttl = seconds(15LL * 60);
 inline constexpr std::size_t max_candidates = 16;
@@ -270,25 +281,33 @@ enum class Outcome : std::uint8_t {
   revoked = 3,  ///< granted once, and ended
   lookup_failed = 4,  ///< try again; says nothing about what is there
   nobody = 5,  ///< nobody is signed in
+  ask = 6,  ///< it depends on a place that has not been asked yet
+  refused = 7,  ///< there is one, which has to be connected again
 };
 
 struct Choice {
   Outcome outcome{Outcome::not_connected};
-  Place place;  ///< with `found`
+  /// Which place decided: with `found`, `ask`, `revoked`, `refused`, and with `lookup_failed` where
+  /// a store did not answer.
+  Place place;
   Path path;
 };
 
 /// Chooses whose credential is used: the first place of `read_plan` that holds a complete one which
 /// is not marked as rejected. A part is a miss, and never completed from elsewhere.
 ///
-///   | in the place         | then                                                       |
-///   | -------------------- | ---------------------------------------------------------- |
-///   | whole                | `found`; marked within 15 minutes: as nothing              |
-///   | nothing, a part      | the next place                                             |
-///   | revoked              | `revoked`; with `past_revoked` the next place, and         |
-///   |                      | `revoked` where `not_connected` would be the end           |
-///   | no place left        | `lookup_failed` when membership hides places, else         |
-///   |                      | `not_connected`                                            |
+///   | in the place         | then                                                        |
+///   | -------------------- | ----------------------------------------------------------- |
+///   | whole                | `found`; marked within 15 minutes: as nothing               |
+///   | nothing, a part      | the next place                                              |
+///   | revoked, refused     | that; with `past_revoked` the next place, and the first of  |
+///   |                      | them where `not_connected` would be the end                 |
+///   | unanswered           | `lookup_failed`: never the next place                       |
+///   | unasked              | `ask`, and the same question again with what was found      |
+///   | no place left        | `lookup_failed` when membership hides places, else          |
+///   |                      | `not_connected`                                             |
+///
+/// With every place `unasked` at first, no more are asked than the answer depends on.
 ///
 /// @param found  at most 16, in any order; a place that is not there holds nothing, and one that
 ///               was not asked for is passed over.
@@ -310,10 +329,11 @@ struct Gap {
 [[nodiscard]] Result<Gap> gap(const Facts& facts, Membership membership,
                               std::span<const Candidate> found) noexcept;
 
-enum class Verb : std::uint8_t { set = 1, remove = 2 };
+/// What is typed in is set and removed; what comes from a provider is connected and disconnected.
+enum class Verb : std::uint8_t { set = 1, remove = 2, connect = 3, disconnect = 4 };
 enum class Check : std::uint8_t { pending = 0, passed = 1, failed = 2 };
 
-/// A request to set or remove a registered secret.
+/// A request to change a registered credential.
 struct Mutation {
   Facts facts;
   Membership membership{Membership::known};
@@ -324,6 +344,7 @@ struct Mutation {
   bool device{false};  ///< a device is calling
   bool registered{false};
   bool connected{false};  ///< comes from an OAuth connection
+  bool unread{false};  ///< no `read_plan` of its policy has the place
   Check validator{Check::pending};
   Check storage{Check::pending};
 };
@@ -342,12 +363,13 @@ struct Verdict {
 ///   | check                                                | else                           |
 ///   | ---------------------------------------------------- | ------------------------------ |
 ///   | the secret is registered                             | 404 `not_registered`           |
-///   | it is typed in; the value is not blank               | 400 `wrong_kind` `value_empty` |
+///   | the verb is one of its kind; the value is not blank  | 400 `wrong_kind` `value_empty` |
 ///   | somebody is signed in; with `org` one is active      | 401 `no_subject` `no_org`      |
 ///   | the organisation could be found out, where it counts | 503 `lookup_failed`            |
 ///   | no device; the target's organisation is the caller's | 403 `device_may_not`           |
 ///   |                                                      | `other_org`                    |
 ///   | owner or admin, for `org` and its workspace          | 403 `role_is_member`           |
+///   | it would be read, where it is set or connected       | 403 `never_read`               |
 ///   | the validator did not refuse                         | 400 `value_refused`            |
 ///   | storage did not refuse                               | 500 `write_failed`             |
 ///
@@ -550,11 +572,10 @@ enum class Family : std::uint8_t {
   bitbucket = 4
 };
 
-/// True when what was granted covers what is required: every required scope is granted, or is part
-/// of one that is, by the provider's own table. Both are lists with blanks or commas between.
-///
-/// @param missing  takes the required scopes that are not covered, one blank between.
-[[nodiscard]] bool covers(Family family, std::string_view granted, std::string_view required,
-                          Writer& missing) noexcept;
+/// Writes the required scopes that are not covered by what was granted, one blank between: none is
+/// written where every required scope is granted, or is part of one that is, by the provider's own
+/// table. Both are lists with blanks or commas between.
+void missing(Family family, std::string_view granted, std::string_view required,
+             Writer& out) noexcept;
 
 }  // namespace latchkey::scope

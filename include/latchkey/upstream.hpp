@@ -70,3 +70,10 @@ inline constexpr std::size_t max_lfs_body = 64'000;
 [[nodiscard]] Right lfs_right(MutBytes body, std::span<json::Node> nodes) noexcept;
 
 }  // namespace latchkey::upstream
+
+namespace latchkey::scope {
+
+/// `upstream::check`, by the name that it has among the decisions about whose credential is used.
+inline constexpr auto& check_upstream = upstream::check;
+
+}  // namespace latchkey::scope

@@ -5,10 +5,10 @@ import { type Module, place } from './module.ts'
 import type { Config, GitHost, KeyRing, ProviderSettings, RefreshFacts, RevocationRequest } from './types.ts'
 
 const reply = 'ConfigReply'
-const providerFields = 17
+const providerFields = 18
 // Only these cross: an environment holds much that is none of the module's business.
 const known =
-  /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|[A-Z0-9_]+_(?:CLIENT|WEBHOOK)_SECRET)$/
+  /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|[A-Z0-9_]+_(?:CLIENT_SECRET|WEBHOOK_SECRET|DEPLOYMENT_TOKEN))$/
 
 const own = /^(?:LATCHKEY_|PUBLIC_BASE_URL$|ENABLE_CONNECT$)/
 const maxValue = 32_768
@@ -19,6 +19,9 @@ const responseModes = { 1: 'query', 2: 'form_post' } as const
 
 // By their numbers in the core.
 const rotations = ['none', 'grace_same', 'grace_new', 'strict_refused', 'family_revoked'] as const
+const owners = abi.enums.scope
+const refreshFlags = 8
+const gitFlags = 2
 const revocations = ['none', 'token', 'grant'] as const
 const shapes: readonly Omit<RevocationRequest, 'url'>[] = [
   { method: 'POST', credentials: 'client', body: 'form', member: 'token', token: 'refresh' },
@@ -77,9 +80,16 @@ function readProviders(module: Module): ProviderSettings[] {
 
 function readProvider(fields: readonly string[]): ProviderSettings {
   const [name, profile, title, clientId, authorizationUrl, tokenUrl] = fields as [string, ...string[]]
-  const [revocationUrl, userInfoUrl, scopes, asIssuer, clientSecretName, webhookSecretName, flags, lengths] =
-    fields.slice(6) as [string, string, string, string, string, string, string, string]
-  const [gitHost, gitBase, gitUser] = fields.slice(14) as [string, string, string]
+  const [revocationUrl, userInfoUrl, scopes, asIssuer, clientSecretName, webhookSecretName, ...rest] =
+    fields.slice(6) as [string, string, string, string, string, string, ...string[]]
+  const [flags, lengths, gitHost, gitBase, gitUser, deploymentTokenName] = rest as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
   const [separator, auth, mode, pkce, issRequired, shape, ...facts] = flags
   const optional = <K extends string>(key: K, value: string): { [k in K]: string } | undefined =>
     value === '' ? undefined : ({ [key]: value } as { [k in K]: string })
@@ -92,18 +102,36 @@ function readProvider(fields: readonly string[]): ProviderSettings {
     tokenUrl: tokenUrl!,
     ...optional('revocationUrl', shape === '0' ? revocationUrl : ''),
     ...readRevocation(Number(shape), revocationUrl, clientId!),
-    refresh: readFacts(facts.map(Number), lengths.split(' ').map(Number)),
+    refresh: readFacts(facts.slice(0, refreshFlags).map(Number), lengths.split(' ').map(Number)),
+    policy: readPolicy(facts.slice(refreshFlags + gitFlags).map(Number)),
     ...optional('userInfoUrl', userInfoUrl),
     ...optional('asIssuer', asIssuer),
     ...optional('clientSecretName', clientSecretName),
     ...optional('webhookSecretName', webhookSecretName),
+    ...optional('deploymentTokenName', deploymentTokenName),
     scopes: scopes === '' ? [] : scopes.split(' '),
     scopeSeparator: separators[separator as '1' | '2'],
     authStyle: authStyles[auth as '1' | '2'],
     responseMode: responseModes[mode as '1' | '2'],
     pkce: pkce === '1',
     issRequired: issRequired === '1',
-    ...(gitHost !== '' && { git: readGit(facts.slice(8).map(Number), gitHost, gitBase, gitUser) }),
+    ...(gitHost !== '' && { git: readGit(facts.slice(refreshFlags).map(Number), gitHost, gitBase, gitUser) }),
+  }
+}
+
+function readPolicy([
+  personalOnly,
+  deployment,
+  pastRevoked,
+  ...order
+]: readonly number[]): ProviderSettings['policy'] {
+  return {
+    order: order.flatMap((scope) =>
+      scope === 0 ? [] : [owners[scope]!],
+    ) as ProviderSettings['policy']['order'],
+    personalOnly: personalOnly === 1,
+    deployment: deployment === 1,
+    pastRevoked: pastRevoked === 1,
   }
 }
 

@@ -37,7 +37,6 @@ import {
 /** Makes the whole engine of a compiled edge module. */
 export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
   const m = new Module(compiled)
-  const upstream = upstreams(m)
   return {
     abi: abi.version,
     keys: {
@@ -66,10 +65,9 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
       connectTarget: (facts) => connectTarget(m, facts),
       eraseTarget: (facts) => eraseTarget(m, facts),
       ...scopes(m),
-      checkUpstream: upstream.check,
     },
     repo: { parse: (text, options) => parseRepo(m, text, options?.hosts) },
-    upstream,
+    upstream: upstreams(m),
     capability: capabilities(m),
     guard: {
       isLoopbackHost: (host) => isLoopbackHost(m, host),

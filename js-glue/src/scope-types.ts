@@ -1,5 +1,5 @@
 import type { abi } from './abi.gen.ts'
-import type { KeyRing, WriteTarget } from './types.ts'
+import type { KeyRing, Principal, WriteTarget } from './types.ts'
 
 type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
 
@@ -25,6 +25,10 @@ export interface ScopeFacts {
   readonly role?: string
 }
 
+export interface LeaveTarget extends Place {
+  readonly rule: Rule
+}
+
 export interface ScopePlan {
   readonly target: WriteTarget
   /** What storage has to do, in this order and together. */
@@ -43,8 +47,10 @@ export interface ReadPolicy {
   readonly personalOnly?: boolean
   /** The deployment's may be used. */
   readonly deployment?: boolean
-  /** A place whose credential was ended does not end the search. */
+  /** A place whose credential has ended does not end the search. */
   readonly pastRevoked?: boolean
+  /** This owner's and no other's, as the caller asked. */
+  readonly only?: OwnerScope
 }
 
 export interface ReadFacts extends Omit<ScopeFacts, 'role'> {
@@ -53,7 +59,11 @@ export interface ReadFacts extends Omit<ScopeFacts, 'role'> {
   readonly policy?: ReadPolicy
 }
 
-/** What lies in one place. `part`: not every required part of the credential is there. */
+/**
+ * What lies in one place. `part`: not every required part of the credential is there; `revoked`: its owner ended it, here
+ * or at the provider; `refused`: it has to be connected again; `unanswered`: its store did not answer; `unasked`: its
+ * store has not been asked yet.
+ */
 export interface Candidate extends Place {
   readonly held: Names<'held'>
   /** When the provider refused it, where that is marked; the mark holds for less than 15 minutes. */
@@ -61,8 +71,9 @@ export interface Candidate extends Place {
 }
 
 export interface ReadChoice {
+  /** `ask`: it depends on `place`, which has not been asked yet. */
   readonly outcome: Names<'readOutcome'>
-  /** With `found`. */
+  /** Which place decided, where one did. */
   readonly place?: Place
   readonly path: RulePath
 }
@@ -79,8 +90,10 @@ export interface Mutation extends ScopeFacts {
   readonly device?: boolean
   /** There is a secret of that name. */
   readonly registered: boolean
-  /** It comes from an OAuth connection. */
+  /** It comes from an OAuth connection, which is connected and disconnected; all else is set and removed. */
   readonly connected?: boolean
+  /** The policy of its provider never reads it there. */
+  readonly unread?: boolean
   readonly validator?: Names<'check'>
   readonly storage?: Names<'check'>
 }
@@ -154,13 +167,15 @@ export interface Scopes {
   ): ScopePlan
   /** Where to delete; throws `claim_invalid`, `not_allowed`. A member's plan never names the organisation. */
   deletePlan(facts: ScopeFacts & { requested?: 'user' | 'org' }): ScopePlan
+  /** May a service end what `user`, who left `org`, may still reach of it? Throws `claim_invalid`, `not_allowed`. */
+  leaveTarget(facts: { callerOrg?: string; kind: Principal['kind']; org: string; user: string }): LeaveTarget
   /** Where to look, in order; throws `claim_invalid`. Nobody looks nowhere. */
   readPlan(facts: ReadFacts): { readonly places: readonly Place[]; readonly path: RulePath }
-  /** Whose credential is used, of what was found (at most 16); throws `claim_invalid`, `time_invalid`. */
+  /** Whose credential is used, of what was found (at most 16) or is `unasked`; throws `claim_invalid`, `time_invalid`. */
   resolve(facts: ReadFacts, found: readonly Candidate[], ctx: { now: number }): ReadChoice
   /** Which owners of the caller's own organisation have a complete one; throws `claim_invalid`. */
   gap(facts: Omit<ReadFacts, 'policy'>, found: readonly Candidate[]): { readonly has: readonly OwnerScope[] }
-  /** May a registered secret be set or removed? 404, 400, 401, 503, 403, 400, 500, in this order; throws `claim_invalid`. */
+  /** May a registered credential be changed? 404, 400, 401, 503, 403, 400, 500, in this order; throws `claim_invalid`. */
   mayMutate(mutation: Mutation): MutationVerdict
   /** May a caller see a row, and numbers about its use? */
   visible(

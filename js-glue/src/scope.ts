@@ -17,6 +17,7 @@ import type {
   ScopeFacts,
   ScopePlan,
   Scopes,
+  UpstreamRight,
   Upstreams,
 } from './scope-types.ts'
 
@@ -111,6 +112,7 @@ function policyNumbers({ policy = {} }: ReadFacts): number[] {
   if (order.length > 4) throw new LatchkeyError('claim_invalid')
   return [
     ...[policy.personalOnly, policy.deployment, policy.pastRevoked].map(flag),
+    requestedNumber(policy.only),
     ...[0, 1, 2, 3].map((i) => (i < order.length ? numberOf('scope', order[i]) : 0)),
   ]
 }
@@ -147,7 +149,7 @@ const requestedNumber = (requested: unknown): number =>
   requested === undefined ? 0 : numberOf('scope', requested)
 const statusOf = (hundreds: number | undefined, rest: number | undefined): number => hundreds! * 100 + rest!
 
-export function scopes(m: Module): Omit<Scopes, 'checkUpstream'> {
+export function scopes(m: Module): Scopes {
   return {
     writePlan(facts) {
       const parts = list(facts.parts)
@@ -159,6 +161,12 @@ export function scopes(m: Module): Omit<Scopes, 'checkUpstream'> {
     },
     deletePlan: (facts) =>
       planOf(ask(m, 'lk_scope_delete_plan', [requestedNumber(facts.requested)], factTexts(facts))),
+    leaveTarget({ callerOrg, kind, org, user }) {
+      const small = [numberOf('eraser', kind)]
+      const answer = ask(m, 'lk_scope_leave_target', small, [said(callerOrg), org, user])
+      const { numbers: got, texts } = answer
+      return { ...placeOf(got[0], texts[0]), rule: nameOf('rule', got[1]) }
+    },
     readPlan(facts) {
       const small = [membershipNumber(facts), ...policyNumbers(facts)]
       const answer = ask(m, 'lk_scope_read_plan', small, factTexts(facts))
@@ -189,6 +197,7 @@ export function scopes(m: Module): Omit<Scopes, 'checkUpstream'> {
         flag(mutation.device),
         flag(mutation.registered),
         flag(mutation.connected),
+        flag(mutation.unread),
         numberOf('check', validator),
         numberOf('check', storage),
       ]
@@ -262,7 +271,7 @@ export function scopes(m: Module): Omit<Scopes, 'checkUpstream'> {
     },
     missing(family, granted, required) {
       const texts = [words(granted), words(required)]
-      const [text] = ask(m, 'lk_scope_covers', [numberOf('scopeFamily', family)], texts).texts
+      const [text] = ask(m, 'lk_scope_missing', [numberOf('scopeFamily', family)], texts).texts
       return text === '' ? [] : text!.split(' ')
     },
     explain: (path) =>
@@ -270,6 +279,7 @@ export function scopes(m: Module): Omit<Scopes, 'checkUpstream'> {
         const small = [numberOf('rule', rule), scope === undefined ? 0 : numberOf('scope', scope)]
         return ask(m, 'lk_scope_explain', small).texts[0]!
       }),
+    checkUpstream: (repo, request) => checkUpstream(m, 'lk_scope_check_upstream', repo, request),
   }
 }
 
@@ -304,16 +314,23 @@ const repoNumbers = ({ provider, plain }: RepoPlace): number[] => [
 ]
 const repoTexts = ({ host, base, owner, name }: RepoPlace): string[] => [host, said(base), owner, name]
 
+function checkUpstream(
+  m: Module,
+  name: string,
+  repo: RepoPlace,
+  { method, url }: { method: string; url: string },
+): UpstreamRight {
+  try {
+    const texts = [...repoTexts(repo), method, url]
+    return nameOf('right', ask(m, name, repoNumbers(repo), texts).numbers[0])
+  } catch (error) {
+    throw asRefusal(error, 'upstream_url_invalid')
+  }
+}
+
 export function upstreams(m: Module): Upstreams {
   return {
-    check(repo, { method, url }) {
-      try {
-        const texts = [...repoTexts(repo), method, url]
-        return nameOf('right', ask(m, 'lk_upstream_check', repoNumbers(repo), texts).numbers[0])
-      } catch (error) {
-        throw asRefusal(error, 'upstream_url_invalid')
-      }
-    },
+    check: (repo, request) => checkUpstream(m, 'lk_upstream_check', repo, request),
     redirect(repo, { method, from, to, hop }) {
       const step = Number.isInteger(hop) && hop > 0 && hop < unknown ? hop : unknown
       try {

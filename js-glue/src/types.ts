@@ -1,7 +1,7 @@
 import type { Admission } from './admission-types.ts'
 import type { ErrorCode, PublicCode } from './errors.ts'
 import type { Refresh, Traits } from './refresh-types.ts'
-import type { Capabilities, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
+import type { Capabilities, ReadPolicy, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
 import type { Retention } from './retention-types.ts'
 
 /** Says that this verifier cannot see the binding cookie. Never pass it on the way to an exchange. */
@@ -246,6 +246,10 @@ export interface ProviderSettings {
   /** The variables that hold its secrets; the first is absent for a public client. */
   readonly clientSecretName?: string
   readonly webhookSecretName?: string
+  /** Whose connection a call uses. */
+  readonly policy: Required<Omit<ReadPolicy, 'only'>>
+  /** The variable that holds the deployment's own token; absent where it may not be used. */
+  readonly deploymentTokenName?: string
 }
 
 export interface Config {

@@ -1,5 +1,6 @@
 // The raw ABI: numbers of any kind, memory of any content. Codes come back, or a trap where a ring is garbage.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { abi } from '../src/abi.gen.ts'
 import { makeLatchkey, makeVerifier } from '../src/latchkey.ts'
@@ -25,6 +26,24 @@ describe('a module of another version', () => {
     assert.throws(() => makeLatchkey(headOnly), /another version/)
     assert.throws(() => makeVerifier(headOnly), /another version/)
   })
+})
+
+describe('one name in three places', () => {
+  const { api: lk } = openLatchkey()
+  const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+  const { modules } = JSON.parse(read('wasm/abi.json')) as { modules: { edge: { exports: string[] } } }
+  const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+  for (const area of ['scope', 'repo', 'upstream', 'capability'] as const) {
+    it(`latchkey::${area}::x <-> lk_${area}_x <-> lk.${area}.x`, () => {
+      const called = Object.keys(lk[area]).map(snake)
+      const exported = modules.edge.exports.filter((name) => name.startsWith(`lk_${area}_`))
+      assert.deepEqual(called.map((name) => `lk_${area}_${name}`).sort(), exported.sort())
+      // `check_upstream` is declared where what it does is.
+      const headers = [area, 'upstream'].map((name) => read(`include/latchkey/${name}.hpp`)).join('\n')
+      for (const name of called) assert.match(headers, new RegExp(`\\b${name}( =|\\()`), name)
+    })
+  }
 })
 
 describe('a trap', () => {

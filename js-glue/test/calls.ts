@@ -236,6 +236,11 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       args: () => [{ subject: 'alex', org: 'acme', role: 'admin', requested: 'org' }],
     },
     {
+      name: 'scope.leaveTarget',
+      run: lk.scope.leaveTarget,
+      args: () => [{ callerOrg: 'acme', kind: 'service', org: 'acme', user: 'alex' }],
+    },
+    {
       name: 'scope.readPlan',
       run: lk.scope.readPlan,
       args: () => [{ subject: 'alex', org: 'acme', membership: 'known', policy: { order: ['user', 'org'] } }],
@@ -244,7 +249,7 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       name: 'scope.resolve',
       run: lk.scope.resolve,
       args: () => [
-        { subject: 'alex', org: 'acme' },
+        { subject: 'alex', org: 'acme', policy: { order: ['user'], only: 'user' } },
         [{ scope: 'user', id: 'alex', held: 'whole', rejectedAt: now - 900_000 }],
         { now },
       ],

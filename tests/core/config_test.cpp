@@ -754,3 +754,102 @@ TEST_CASE("config: what is wrong about refreshing is named where it stands") {
   }
   CHECK(wrong_at(with_refresh(R"({"timeoutSeconds":14})"), "") == -1);
 }
+
+namespace {
+
+using scope::Scope;
+
+// One provider with these settings of whose connection a call uses, and its deployment token.
+Checked with_owners(const std::string& members, std::optional<std::string> token = "t0ken") {
+  return Checked{with("P_DEPLOYMENT_TOKEN", std::move(token),
+                      with_provider(R"("profile":"gitlab","clientId":"x",)" + members))};
+}
+
+std::vector<Scope> order_of(const Checked& checked) {
+  std::vector<Scope> out;
+  for (const Scope scope : checked.provider().policy.order) {
+    if (scope != Scope{}) out.push_back(scope);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("config: whose connection a call uses") {
+  const std::vector usual{Scope::user, Scope::org, Scope::deployment};
+  const Checked plain = with_owners(R"("title":"P")", {});
+  REQUIRE(plain.ok());
+  CHECK(order_of(plain) == usual);
+  CHECK_FALSE(plain.provider().policy.personal_only);
+  CHECK_FALSE(plain.provider().policy.deployment);
+  CHECK_FALSE(plain.provider().policy.past_revoked);
+  CHECK(config::deployment_token(plain.provider()).empty());
+
+  const Checked all = with_owners(R"("owners":["org","user"],"pastRevoked":true)", {});
+  REQUIRE(all.ok());
+  CHECK(order_of(all) == std::vector{Scope::org, Scope::user});
+  CHECK(all.provider().policy.past_revoked);
+
+  const Checked shared = with_owners(R"("deployment":true)");
+  REQUIRE(shared.ok());
+  CHECK(shared.provider().policy.deployment);
+  CHECK(config::deployment_token(shared.provider()).view() == "P_DEPLOYMENT_TOKEN");
+  CHECK(order_of(shared) == usual);
+  CHECK(with_owners(R"("personalOnly":true)", {}).provider().policy.personal_only);
+  CHECK(with_owners(R"("personalOnly":false,"deployment":false,"owners":["user"])", {}).ok());
+  // Without the flag the place is named and not used, and needs no token.
+  CHECK(with_owners(R"("owners":["deployment"])", {}).ok());
+}
+
+TEST_CASE("config: a deployment token that may be used has to be there") {
+  for (const auto& [token, code] :
+       {std::pair<std::optional<std::string>, Errc>{std::nullopt, Errc::config_missing},
+        {"", Errc::config_missing},
+        {"a\nb", Errc::config_invalid},
+        {std::string(config::max_secret + 1, 'x'), Errc::config_invalid}}) {
+    const Checked checked = with_owners(R"("deployment":true)", token);
+    CHECK(checked.verdict.code == code);
+    CHECK(checked.verdict.variable.view() == "P_DEPLOYMENT_TOKEN");
+    // Nobody reads it where it may not be used.
+    CHECK(with_owners(R"("deployment":false)", token).ok());
+  }
+  // The longest name of a provider still has a variable.
+  const std::string name(config::max_name, 'p');
+  const std::string upper(config::max_name, 'P');
+  const std::string json =
+      R"({")" + name + R"(":{"profile":"gitlab","clientId":"x","deployment":true}})";
+  const Checked longest{
+      with(upper + "_DEPLOYMENT_TOKEN", "t",
+           with(upper + "_CLIENT_SECRET", "s", with("LATCHKEY_PROVIDERS", json)))};
+  CHECK(longest.ok());
+}
+
+TEST_CASE(
+    "T21 config: what is no order, or would never come to anything, is named where it stands") {
+  struct Row {
+    std::string members;
+    std::string_view part;
+  };
+  const Row rows[] = {
+      {R"("owners":[])", "owners"},
+      {R"("owners":"user")", "owners"},
+      {R"("owners":["team"])", "owners"},
+      {R"("owners":["User"])", "owners"},
+      {R"("owners":["workspace"])", "owners"},
+      {R"("owners":["solo"])", "owners"},
+      {R"("owners":["user","user"])", "owners"},
+      {R"("owners":["user",null])", "owners"},
+      {R"("owners":["user","org","deployment","user"])", "owners"},
+      {R"("personalOnly":"true")", "personalOnly"},
+      {R"("deployment":1)", "deployment"},
+      {R"("pastRevoked":null)", "pastRevoked"},
+      {R"("personalOnly":true,"deployment":true)", "pastRevoked"},
+      {R"("personalOnly":true,"owners":["user"])", "pastRevoked"},
+      {R"("deployment":true,"owners":["user","org"])", "pastRevoked"},
+      {R"("owner":["user"])", "owner"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.members);
+    CHECK(with_owners(row.members).verdict.code == Errc::config_invalid);
+  }
+}

@@ -355,6 +355,25 @@ TEST_CASE("threat T26 contract: null and empty input to the decisions") {
   CHECK_FALSE(scope::connect_target({}, scope::Scope::user));
   CHECK_FALSE(scope::connect_target({}, scope::Scope::org));
   CHECK_FALSE(scope::erase_target({}, scope::Eraser::service, {}));
+  CHECK_FALSE(scope::leave_target({}, scope::Eraser::service, {}, {}));
+  CHECK_FALSE(scope::write_plan({}, {}, {}));
+  CHECK_FALSE(scope::delete_plan({}, {}));
+  // Nobody has no places, and a request of nothing is none.
+  CHECK(scope::read_plan({}, scope::Membership::known, {})->size == 0);
+  CHECK(scope::resolve({}, scope::Membership::known, {}, {}, {})->outcome ==
+        scope::Outcome::nobody);
+  CHECK_FALSE(scope::gap({}, scope::Membership::known, {}));
+  CHECK_FALSE(scope::may_mutate({}));
+  CHECK_FALSE(scope::visible({}, {}).visible);
+  CHECK(scope::sweep({}, {}, {}).action == scope::Sweep::keep);
+  CHECK(scope::complete({}).status == 404);
+  CHECK_FALSE(scope::choose_installation({}, scope::Membership::known, {}, {}, {}));
+  CHECK(scope::choose_token_source({}).source == scope::Source::none);
+  CHECK(scope::access({}).access == scope::Access::transient);
+  std::uint8_t no_scope[4];
+  Writer unsaid{no_scope};
+  scope::missing(scope::Family::github, {}, {}, unsaid);
+  CHECK(unsaid.size() == 0);
 
   const auto config = std::make_unique<config::Config>();
   CHECK_FALSE(static_cast<bool>(config::check({}, {}, {}, *config)));

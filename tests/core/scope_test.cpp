@@ -126,15 +126,34 @@ TEST_CASE("T49 an account is ended by its person or by the application, by nobod
   }
 }
 
+TEST_CASE("pain 22 T22 only the application says who left, and a bound one only of its own org") {
+  const std::string_view orgs[] = {"", "acme", "Acme", "zeta"};
+  for (const auto kind : {Eraser::human, Eraser::service, Eraser::device}) {
+    for (const std::string_view caller : orgs) {
+      for (const std::string_view org : orgs) {
+        CAPTURE(static_cast<int>(kind), caller, org);
+        const auto target = leave_target(caller, kind, org, "ada");
+        if (org.empty()) {
+          CHECK(target.error() == Errc::claim_invalid);
+        } else if (kind == Eraser::service && (caller.empty() || caller == org)) {
+          check_target(target, Scope::org, org, Rule::on_behalf);
+        } else {
+          CHECK(target.error() == Errc::not_allowed);
+        }
+      }
+    }
+    CHECK(leave_target("", kind, "acme", "").error() == Errc::claim_invalid);
+    CHECK(leave_target("", kind, "acme", "a\nb").error() == Errc::claim_invalid);
+    CHECK(leave_target("", kind, "a\x7f", "ada").error() == Errc::claim_invalid);
+  }
+}
+
 TEST_CASE("scope: names") {
-  CHECK(to_string(Scope::user) == "user");
-  CHECK(to_string(Scope::org) == "org");
-  CHECK(to_string(Scope::workspace) == "workspace");
-  CHECK(to_string(Scope::solo) == "solo");
-  CHECK(to_string(Scope::deployment) == "deployment");
   CHECK(to_string(Rule::org_admin) == "org_admin");
   CHECK(to_string(Rule::device_mismatch) == "device_mismatch");
   std::set<std::string_view> names;
-  for (int number = 1; number <= 56; ++number) names.insert(to_string(static_cast<Rule>(number)));
-  CHECK(names.size() == 56);
+  for (int number = 1; number <= latchkey::scope::rule_count; ++number) {
+    names.insert(to_string(static_cast<Rule>(number)));
+  }
+  CHECK(names.size() == latchkey::scope::rule_count);
 }

@@ -69,6 +69,7 @@ inline scope::Policy policy_of(const Json& in) {
   policy.personal_only = flag(from, "personalOnly");
   policy.deployment = flag(from, "deployment");
   policy.past_revoked = flag(from, "pastRevoked");
+  policy.only = number_of<scope::Scope>(scope_names, said(from, "only"));
   if (!from.contains("order")) return policy;
   policy.order = {};
   for (std::size_t i = 0; i < from.at("order").size(); ++i) {
@@ -78,7 +79,7 @@ inline scope::Policy policy_of(const Json& in) {
   return policy;
 }
 inline scope::Rule rule_of(std::string_view name) {
-  for (int number = 1; number <= 56; ++number) {
+  for (int number = 1; number <= scope::rule_count; ++number) {
     const auto rule = static_cast<scope::Rule>(number);
     if (to_string(rule) == name) return rule;
   }
@@ -141,22 +142,27 @@ inline Json read_plan(const Json& in) {
   for (std::size_t i = 0; i < read.size; ++i) places.push_back(place(read.list[i]));
   return {{"places", places}, {"path", path(read.path)}};
 }
-inline Json resolve(const Json& in) {
-  const Json& args = in.at("args");
+inline std::vector<scope::Candidate> candidates(const Json& rows) {
   std::vector<scope::Candidate> found;
-  for (const Json& row : args[1]) {
-    const auto held =
-        number_of<scope::Held>({"", "nothing", "part", "whole", "revoked"}, said(row, "held"));
+  for (const Json& row : rows) {
+    const auto held = number_of<scope::Held>(
+        {"", "nothing", "part", "whole", "revoked", "refused", "unanswered", "unasked"},
+        said(row, "held"));
     found.push_back({place_of(row),
                      held,
                      row.contains("rejectedAt"),
                      {row.value("rejectedAt", std::int64_t{0})}});
   }
+  return found;
+}
+inline Json resolve(const Json& in) {
+  const Json& args = in.at("args");
+  const auto found = candidates(args[1]);
   const auto choice =
       good(scope::resolve(facts_of(args[0]), membership(args[0]), policy_of(args[0]), found,
                           {args[2].at("now").get<std::int64_t>()}));
-  constexpr const char* outcomes[] = {"",        "found",         "not_connected",
-                                      "revoked", "lookup_failed", "nobody"};
+  constexpr const char* outcomes[] = {
+      "", "found", "not_connected", "revoked", "lookup_failed", "nobody", "ask", "refused"};
   Json out = {{"outcome", outcomes[static_cast<std::size_t>(choice.outcome)]},
               {"path", path(choice.path)}};
   if (choice.place.scope != scope::Scope{}) out["place"] = place(choice.place);
@@ -168,12 +174,13 @@ inline Json may_mutate(const Json& in) {
   m.facts = facts_of(a);
   m.membership = membership(a);
   m.requested = number_of<scope::Scope>(scope_names, said(a, "requested"));
-  m.verb = number_of<scope::Verb>({"", "set", "remove"}, said(a, "verb"));
+  m.verb = number_of<scope::Verb>({"", "set", "remove", "connect", "disconnect"}, said(a, "verb"));
   m.target_org = said(a, "targetOrg");
   m.value = said(a, "value");
   m.device = flag(a, "device");
   m.registered = flag(a, "registered");
   m.connected = flag(a, "connected");
+  m.unread = flag(a, "unread");
   const auto verdict = good(scope::may_mutate(m));
   Json out = {{"ok", verdict.ok}, {"path", path(verdict.path)}};
   if (!verdict.ok) out["status"] = verdict.status;
@@ -231,6 +238,50 @@ inline Json step_identity(const Json& in) {
   return {
       {"next", next}, {"warn", step.warn}, {"persist", step.persist}, {"path", path(step.path)}};
 }
+inline Json gap(const Json& in) {
+  const Json& args = in.at("args");
+  const auto gap = good(scope::gap(facts_of(args[0]), membership(args[0]), candidates(args[1])));
+  Json has = Json::array();
+  for (std::size_t i = 0; i < gap.size; ++i) has.push_back(to_string(gap.has[i]));
+  return {{"has", has}};
+}
+inline Json sweep(const Json& in) {
+  const Json& args = in.at("args");
+  const auto swept =
+      scope::sweep(said(args[0], "subject"), said(args[0], "org"),
+                   {place_of(args[1].at("owner")), said(args[1], "org"), said(args[1], "author")});
+  return {{"action", swept.action == scope::Sweep::end ? "end" : "keep"},
+          {"rule", to_string(swept.rule)}};
+}
+inline Json leave_target(const Json& in) {
+  const Json& a = in.at("args")[0];
+  const auto kind = number_of<scope::Eraser>({"", "human", "service", "device"}, said(a, "kind"));
+  const auto target =
+      good(scope::leave_target(said(a, "callerOrg"), kind, said(a, "org"), said(a, "user")));
+  return {{"scope", to_string(target.scope)}, {"id", target.id}, {"rule", to_string(target.rule)}};
+}
+inline Json complete(const Json& in) {
+  const Json& a = in.at("args")[0];
+  const auto done = scope::complete({said(a, "tokenDevice"), said(a, "bodyDevice"), said(a, "pin"),
+                                     flag(a, "known"), flag(a, "watcher"), flag(a, "payloadGood"),
+                                     flag(a, "running")});
+  return {{"status", done.status}, {"idempotent", done.idempotent}, {"path", path(done.path)}};
+}
+inline Json access(const Json& in) {
+  const Json& a = in.at("args")[0];
+  const auto verdict = scope::access({flag(a, "hasToken"), a.at("status").get<std::uint16_t>(),
+                                      said(a, "remaining"), said(a, "retryAfter")});
+  constexpr const char* names[] = {
+      "", "granted", "needs_token", "token_rejected", "rate_limited", "transient", "unexpected"};
+  return {{"access", names[static_cast<std::size_t>(verdict.access)]},
+          {"mayCache", verdict.may_cache}};
+}
+inline Json lfs_right(const Json& in) {
+  const auto body = in.at("body").get<std::string>();
+  Octets bytes(body.begin(), body.end());
+  std::vector<json::Node> nodes(1'024);
+  return upstream::lfs_right(bytes, nodes) == upstream::Right::fetch ? "fetch" : "push";
+}
 inline Json missing(const Json& in) {
   const Json& args = in.at("args");
   const auto family =
@@ -238,7 +289,7 @@ inline Json missing(const Json& in) {
                                args[0].get_ref<const std::string&>());
   std::uint8_t space[1'024];
   Writer out{space};
-  static_cast<void>(scope::covers(family, words(args[1]), words(args[2]), out));
+  scope::missing(family, words(args[1]), words(args[2]), out);
   Json list = Json::array();
   auto rest = text_of(out.written());
   while (!rest.empty()) {

@@ -569,6 +569,15 @@ Json settings_of(const config::Provider& p) {
   }
   put(out, "clientSecretName", p.client_secret.view());
   put(out, "webhookSecretName", p.webhook_secret.view());
+  put(out, "deploymentTokenName", config::deployment_token(p).view());
+  Json order = Json::array();
+  for (const auto scope : p.policy.order) {
+    if (scope != scope::Scope{}) order.push_back(to_string(scope));
+  }
+  out["policy"] = {{"order", order},
+                   {"personalOnly", p.policy.personal_only},
+                   {"deployment", p.policy.deployment},
+                   {"pastRevoked", p.policy.past_revoked}};
   return out;
 }
 
@@ -1034,6 +1043,12 @@ constexpr Named operations[] = {
     {"scope.chooseTokenSource", vectors::choose_token_source},
     {"scope.stepIdentity", vectors::step_identity},
     {"scope.missing", vectors::missing},
+    {"scope.gap", vectors::gap},
+    {"scope.sweep", vectors::sweep},
+    {"scope.complete", vectors::complete},
+    {"scope.access", vectors::access},
+    {"scope.leaveTarget", vectors::leave_target},
+    {"upstream.lfsRight", vectors::lfs_right},
     {"scope.explain", vectors::explain},
     {"repo.parse", vectors::parse_repo},
     {"upstream.check", vectors::check_upstream},

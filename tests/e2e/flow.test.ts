@@ -247,7 +247,10 @@ flow('disconnect revokes at the server and says so', async () => {
   // What the page said of the sign-in is over.
   assert.equal(await person.page.locator('#notice').innerText(), '')
   assert.equal((await introspect(stack, held))['active'], false)
-  assert.deepEqual((await call(stack, 'alex', 'POST', tokenPath, {})).body, { error: 'not_connected' })
+  assert.deepEqual((await call(stack, 'alex', 'POST', tokenPath, {})).body, {
+    error: 'not_connected',
+    cause: 'disconnected',
+  })
   await leave(person)
 })
 

@@ -58,7 +58,8 @@ std::int32_t lk_scope_choose_installation(U32, U32, U32) noexcept;
 std::int32_t lk_scope_choose_token_source(U32, U32, U32) noexcept;
 std::int32_t lk_scope_step_identity(U32, U32, U32) noexcept;
 std::int32_t lk_scope_access(U32, U32, U32) noexcept;
-std::int32_t lk_scope_covers(U32, U32, U32) noexcept;
+std::int32_t lk_scope_missing(U32, U32, U32) noexcept;
+std::int32_t lk_scope_leave_target(U32, U32, U32) noexcept;
 std::int32_t lk_scope_explain(U32, U32, U32) noexcept;
 std::int32_t lk_guard_name(U32, U32, U32) noexcept;
 std::int32_t lk_guard_key(U32, U32, U32) noexcept;
@@ -353,7 +354,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
       lk_scope_choose_token_source,
       lk_scope_step_identity,
       lk_scope_access,
-      lk_scope_covers,
+      lk_scope_missing,
       lk_scope_explain,
       lk_guard_name,
       lk_guard_key,
@@ -362,6 +363,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
       lk_upstream_redirect,
       lk_upstream_lfs_right,
       lk_capability_attenuate,
+      lk_scope_leave_target,
   };
   switch (which % 39) {
   case 0: return lk_keys_generate(a.at, a.len, b.at, b.len, free);

@@ -125,10 +125,21 @@ const operations: Readonly<Record<string, Operation>> = {
 
   ...asWritten('scope', [
     ...['writePlan', 'deletePlan', 'readPlan', 'resolve', 'mayMutate', 'visible', 'chooseInstallation'],
-    ...['chooseTokenSource', 'stepIdentity', 'missing', 'explain'],
+    ...[
+      'chooseTokenSource',
+      'stepIdentity',
+      'missing',
+      'explain',
+      'gap',
+      'sweep',
+      'complete',
+      'access',
+      'leaveTarget',
+    ],
   ]),
   ...asWritten('repo', ['parse']),
   ...asWritten('upstream', ['check', 'redirect']),
+  'upstream.lfsRight': ({ latchkey }, { body }) => latchkey.upstream.lfsRight(new TextEncoder().encode(body)),
   ...asWritten('guard', ['name', 'key']),
 
   'guard.isLoopbackHost': ({ latchkey }, { host }) => latchkey.guard.isLoopbackHost(host),

@@ -45,6 +45,24 @@ test('the list says what is connected and never shows a token', async () => {
       expiresAt: expect.any(Number),
       refreshAt: expect.any(Number),
       generation: { id: expect.any(String), version: 1 },
+      may: [
+        {
+          verb: 'connect',
+          owner: 'user',
+          ok: true,
+          status: null,
+          rule: 'own',
+          sentences: ['It is your own connection.'],
+        },
+        {
+          verb: 'disconnect',
+          owner: 'user',
+          ok: true,
+          status: null,
+          rule: 'own',
+          sentences: ['It is your own connection.'],
+        },
+      ],
     },
     {
       provider: 'good',
@@ -57,6 +75,14 @@ test('the list says what is connected and never shows a token', async () => {
       expiresAt: null,
       refreshAt: null,
       generation: null,
+      may: ['connect', 'disconnect'].map((verb) => ({
+        verb,
+        owner: 'org',
+        ok: false,
+        status: 403,
+        rule: 'role_is_member',
+        sentences: ['Your role does not permit changing what belongs to the organisation.'],
+      })),
     },
   ])
   const { accessToken } = (await (await token('alex')).json()) as { accessToken: string }

@@ -32,7 +32,18 @@ test('a service binding has the same verbs', async () => {
     ok: true,
     value: { revoked: true, deleted: true },
   })
-  expect(await Latchkey.token(alex, 'good')).toEqual({ ok: false, code: 'not_connected' })
+  expect(await Latchkey.token(alex, 'good')).toEqual({
+    ok: false,
+    code: 'not_connected',
+    cause: 'disconnected',
+  })
+  expect(await Latchkey.why(alex, 'good')).toMatchObject({
+    ok: true,
+    value: { outcome: 'revoked', place: { scope: 'user', id: 'alex' }, gap: [] },
+  })
+  expect(await Latchkey.removeMember(alex, 'acme', 'alex')).toEqual({ ok: false, code: 'not_allowed' })
+  const left = await Latchkey.removeMember({ subject: 'ops', kind: 'service' }, 'acme', 'alex')
+  expect(left).toMatchObject({ ok: true, value: { complete: true, connections: [] } })
   expect(await Latchkey.disconnect(alex, 'good', 'org')).toEqual({ ok: false, code: 'not_allowed' })
   expect(await Latchkey.token(alex, 'unknown')).toEqual({ ok: false, code: 'provider_unknown' })
 })

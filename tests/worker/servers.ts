@@ -6,7 +6,18 @@ import { baseUrl, clientId, clientSecret, faults } from './variables.ts'
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const port = await freePort()
-  const names = ['good', 'posted', 'moved', 'nobody', 'stubborn', 'eager', 'hooked', 'hooked-too', ...faults]
+  const names = [
+    'good',
+    'posted',
+    'moved',
+    'nobody',
+    'stubborn',
+    'eager',
+    'quiet',
+    'hooked',
+    'hooked-too',
+    ...faults,
+  ]
   const authorizationServer = await startAuthorizationServer({
     port,
     clientId,

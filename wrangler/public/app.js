@@ -5,8 +5,25 @@
  * @typedef {import('./view.js').Session} Session
  * @typedef {import('./view.js').Connection} Connection
  * @typedef {import('./view.js').Proof} Proof
+ * @typedef {import('./view.js').Why} Why
  */
-import { card, cards, complete, keyOf, notice, outcome, signedOut, unavailable, who } from './view.js'
+import {
+  card,
+  cards,
+  choice,
+  complete,
+  keyOf,
+  notice,
+  outcome,
+  ownerSwitch,
+  replacesOwn,
+  shownIn,
+  signedOut,
+  titleOf,
+  unavailable,
+  who,
+  whys,
+} from './view.js'
 import { absolute, sentence, statusWord, timePhrase } from './words.js'
 
 const pollMs = 20_000
@@ -19,10 +36,18 @@ const stateMs = 600_000 // life of a signed state, and so of what there is to ve
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id))
-const region = { who: byId('who'), notice: byId('notice'), cards: byId('cards'), taken: byId('taken') }
+const region = {
+  who: byId('who'),
+  switch: byId('switch'),
+  notice: byId('notice'),
+  cards: byId('cards'),
+  whys: byId('whys'),
+  taken: byId('taken'),
+}
 const live = byId('live')
 const bar = byId('bar')
 const query = new URLSearchParams(location.search)
+let shown = shownIn(query)
 
 /** @type {Session | null} */
 let session = null
@@ -30,6 +55,10 @@ let session = null
 let rows = []
 /** @type {Map<string, Proof>} */
 const proofs = new Map()
+/** @type {Why[]} */
+let reasons = []
+/** What the reasons were last asked for. */
+let reasonsFor = ''
 /** @type {Map<string, string>} what each card was last drawn from */
 const drawn = new Map()
 let takenAt = 0
@@ -141,21 +170,62 @@ const draw = () => {
   if (!session) return
   const me = session
   const now = Date.now()
-  const all = complete(me, rows)
-  const shown = [...region.cards.querySelectorAll('.card:not(.skeleton)')]
-  if (shown.length !== all.length || all.length === 0 || !all.every(find)) {
-    region.cards.innerHTML = String(cards(me, rows, now, proofs))
+  const all = complete(me, rows, shown)
+  const there = [...region.cards.querySelectorAll('.card:not(.skeleton)')]
+  if (there.length !== all.length || all.length === 0 || !all.every(find)) {
+    region.cards.innerHTML = String(cards(me, rows, now, proofs, shown))
     drawn.clear()
   }
   for (const row of all) {
     const proof = proofs.get(keyOf(row))
-    const facts = JSON.stringify([row, proof, me.org, me.role, me.connectEnabled])
+    const replaces = replacesOwn(row, rows)
+    const facts = JSON.stringify([row, proof, replaces, shown, me.org, me.role, me.connectEnabled])
     if (drawn.get(keyOf(row)) === facts) continue
     drawn.set(keyOf(row), facts)
     const old = find(row)
-    if (old) replace(old, element(String(card(me, row, now, proof))))
+    if (old) replace(old, element(String(card(me, row, now, { proof, shown, replaces }))))
   }
   tick()
+}
+
+/** Puts the new reasons where the old ones were; what is open stays open. */
+const drawReasons = () => {
+  if (!session) return
+  const me = session
+  const there = [...region.whys.querySelectorAll('.choice')]
+  const names = there.map((node) => (node instanceof HTMLElement ? node.dataset.provider : ''))
+  if (names.join() !== reasons.map(({ provider }) => provider).join()) {
+    region.whys.innerHTML = String(whys(me, reasons) || '')
+    return
+  }
+  for (const [index, why] of reasons.entries()) {
+    const [old, fresh] = [there[index], element(String(choice(me, titleOf(me, why.provider), why)))]
+    if (!old || old.outerHTML === fresh.outerHTML) continue
+    const [before, after] = [old.querySelector('details'), fresh.querySelector('details')]
+    if (before && after) after.open = before.open
+    const had = old.contains(document.activeElement)
+    old.replaceWith(fresh)
+    if (had) fresh.querySelector('summary')?.focus({ preventScroll: true })
+  }
+}
+
+/** Asks why only when something has changed that could be a reason. */
+const refreshReasons = async () => {
+  if (!session) return
+  const facts = JSON.stringify([session, rows.map((row) => [keyOf(row), row.status])])
+  if (facts === reasonsFor) return
+  const names = session.providers.map(({ name }) => encodeURIComponent(name))
+  reasons = await Promise.all(names.map((name) => ask(`/api/connections/${name}/why`)))
+  reasonsFor = facts
+  drawReasons()
+}
+
+/** @param {string} search of the address that is shown now */
+const show = (search) => {
+  shown = shownIn(new URLSearchParams(search))
+  if (session) region.switch.innerHTML = String(ownerSwitch(session, shown) ?? '')
+  drawn.clear()
+  draw()
 }
 
 /** Keeps the relative times true, and puts the absolute ones into the reader's own time zone. */
@@ -193,7 +263,10 @@ const refresh = async () => {
   try {
     const [me, fresh] = await Promise.all([ask('/api/session'), ask('/api/connections')])
     const before = new Map(rows.map((row) => [keyOf(row), row.status]))
-    if (JSON.stringify(me) !== JSON.stringify(session)) region.who.innerHTML = String(who(me))
+    if (JSON.stringify(me) !== JSON.stringify(session)) {
+      region.who.innerHTML = String(who(me))
+      region.switch.innerHTML = String(ownerSwitch(me, shown) ?? '')
+    }
     session = me
     rows = fresh
     takenAt = Date.now()
@@ -204,6 +277,7 @@ const refresh = async () => {
       const was = before.get(keyOf(row))
       if (was && was !== row.status) say(`${row.title}: ${statusWord(row.status, row.title)}`)
     }
+    await refreshReasons()
   } catch (error) {
     failures += 1
     trouble(error)
@@ -227,7 +301,8 @@ const schedule = () => {
 const prove = async (row, me) => {
   /** @param {Proof} [proof] */
   const show = (proof) => {
-    if (proof) proofs.set(keyOf(row), proof)
+    const now = rows.find((other) => keyOf(other) === keyOf(row))
+    if (proof && now?.status === 'connected') proofs.set(keyOf(row), proof)
     else proofs.delete(keyOf(row))
     draw()
   }
@@ -252,7 +327,8 @@ const prove = async (row, me) => {
     show('verified')
   } catch (error) {
     const gone = error instanceof Refusal && error.status === 404 // its ten minutes are over
-    show(gone ? undefined : 'failed')
+    const others = error instanceof Error && 'code' in error && error.code === 'subject_mismatch'
+    show(gone || others ? undefined : 'failed')
   }
 }
 
@@ -309,6 +385,16 @@ const disconnect = async (form) => {
   }
 }
 
+/** @param {HTMLElement} button beside what it copies */
+const copy = async (button) => {
+  try {
+    await navigator.clipboard.writeText(button.parentElement?.querySelector('code')?.textContent ?? '')
+    say('Copied.')
+  } catch {
+    say('This browser does not let us copy it.')
+  }
+}
+
 /** @param {HTMLDetailsElement} details */
 const close = (details) => {
   details.open = false
@@ -338,6 +424,21 @@ document.addEventListener('click', (event) => {
     case 'retry':
       void refresh()
       break
+    case 'explain': {
+      const reason = document.getElementById(control.getAttribute('aria-describedby') ?? '')
+      if (reason) say(reason.textContent)
+      break
+    }
+    case 'copy':
+      void copy(control)
+      break
+    case 'show':
+      if (event.metaKey || event.ctrlKey || event.shiftKey || !(control instanceof HTMLAnchorElement)) break
+      event.preventDefault()
+      history.pushState(null, '', control.href)
+      show(control.search)
+      region.switch.querySelector('[aria-current]')?.focus()
+      break
     case 'reload':
       location.reload()
       break
@@ -347,11 +448,12 @@ document.addEventListener('click', (event) => {
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return
   const focused = document.activeElement?.closest('details[open]')
-  const open = focused ?? document.querySelector('#cards details[open]')
+  const open = focused ?? document.querySelector('#cards details[open], #whys details[open]')
   if (open instanceof HTMLDetailsElement) close(open)
   else if (!bar.hidden && bar.dataset.tone === 'good') bar.hidden = true
 })
 
+addEventListener('popstate', () => show(location.search))
 addEventListener('online', () => void refresh())
 addEventListener('offline', () => trouble(null))
 addEventListener('pageshow', (event) => event.persisted && void refresh())

@@ -3,17 +3,35 @@
  * something changes, so there is one piece of markup for both. Pure: no clock, no DOM, no I/O.
  *
  * A card carries `data-provider`, `data-owner` (`user` or `org`) and `data-status`; what can be done with it carries
- * `data-action`: `connect` (a link), `disconnect` (a form), `keep` (closes the question, browser only).
+ * `data-action`: `connect` (a link), `disconnect` (a form), `keep` (closes the question, browser only). What may not be
+ * done is a button that carries `data-verb` and says why not. A choice carries `data-provider` and `data-outcome`, each
+ * place on its way `data-place` and `data-step` (`taken`, `passed`, `stopped` or `unreached`).
  *
  * @typedef {{ name: string, title: string }} Provider
  * @typedef {{ subject: string, name?: string, org?: string, role?: string, dev: boolean,
  *   connectEnabled: boolean, providers: Provider[] }} Session
  * @typedef {{ provider: string, title: string, owner: { kind: 'user' | 'org', id: string }, account?: string | null,
  *   status: string, scopes?: string[] | null, connectedAt?: number | null, expiresAt?: number | null,
- *   refreshAt?: number | null, generation?: unknown }} Connection times in epoch milliseconds
+ *   refreshAt?: number | null, generation?: unknown, may?: readonly Permission[] }} Connection times in epoch ms
+ * @typedef {{ verb: string, ok: boolean, rule: string, sentences: readonly string[] }} Permission
+ * @typedef {{ readonly scope: string, readonly id: string }} Place
+ * @typedef {{ provider: string, outcome: string, place: Place | null, places: readonly Place[],
+ *   path: readonly { readonly rule: string, readonly scope?: string }[], sentences: readonly string[],
+ *   gap: readonly string[] }} Why whose connection a call uses, as the core says it
+ * @typedef {'user' | 'org' | null} Shown whose connections; null: everybody's
  * @typedef {'checking' | 'verified' | 'failed'} Proof of the sign-in, made in this browser
  */
-import { absolute, knownStatus, scopeWords, sentence, statusWord, timePhrase } from './words.js'
+import {
+  absolute,
+  chosenWords,
+  knownStatus,
+  ownerWords,
+  scopeWords,
+  sentence,
+  statusWord,
+  stepWords,
+  timePhrase,
+} from './words.js'
 
 class Html {
   /** @param {string} text */
@@ -50,12 +68,27 @@ export const keyOf = (row) => `${row.owner.kind}/${row.provider}`
 const organisation = (session) => session.org ?? 'your organisation'
 
 /**
- * Whether to offer the action; the Worker decides again when it is taken.
+ * Why something may not be done, by the Worker's word, which is asked for again when it is done after all.
  * @param {Session} session
  * @param {Connection} row
+ * @param {string} verb
  */
-const mayChange = (session, row) =>
-  row.owner.kind === 'user' || session.role === 'owner' || session.role === 'admin'
+const refusal = (session, row, verb) => {
+  const said = row.may?.find((one) => one.verb === verb)
+  if (!said || said.ok) return null
+  const reason = said.sentences.join(' ')
+  if (said.rule !== 'role_is_member') return reason
+  return `${reason} Ask an owner or admin of ${organisation(session)}, or connect for yourself.`
+}
+
+/** @param {URLSearchParams} query @returns {Shown} */
+export const shownIn = (query) => {
+  const owner = query.get('owner')
+  return owner === 'user' || owner === 'org' ? owner : null
+}
+
+/** @param {Shown} shown */
+const pathOf = (shown) => (shown ? `/?owner=${shown}` : '/')
 
 /** @param {string} title */
 const initial = (title) => ([...title.trim()][0] ?? '?').toUpperCase()
@@ -120,12 +153,15 @@ const facts = (row, now) =>
 /**
  * @param {Session} session
  * @param {Connection} row
+ * @param {boolean} replaces
  */
-const hint = (session, row) => {
+const hint = (session, row, replaces) => {
   const { title } = row
   const whose = row.owner.kind === 'org' ? `for ${organisation(session)}` : 'as you'
-  if (!mayChange(session, row) && ['not_connected', 'disconnected', 'revoked'].includes(row.status))
-    return `Only owners and admins can connect ${title} ${whose}.`
+  if (refusal(session, row, 'connect') && ['not_connected', 'disconnected', 'revoked'].includes(row.status))
+    return `Nobody has connected ${title} ${whose}.`
+  if (replaces && ['not_connected', 'disconnected', 'revoked'].includes(row.status))
+    return `Connect to let work run ${whose} at ${title}. Your own connection here makes room for it.`
   if (row.status === 'corrupt')
     return `What was saved of this sign-in cannot be read any more. Reconnect to put it right; nothing changes at ${title}.`
   switch (knownStatus(row.status)) {
@@ -167,11 +203,13 @@ const badge = (proof) => {
 /**
  * @param {Session} session
  * @param {Connection} row
+ * @param {Shown} shown
  */
-const connect = (session, row) => {
+const connect = (session, row, shown) => {
   if (!session.connectEnabled) return html`<p class="quiet">Connecting is turned off here at the moment.</p>`
   const again = row.status === 'reconnect_required'
-  const href = `/connect/${encodeURIComponent(row.provider)}?owner=${row.owner.kind}&return_to=/`
+  const back = encodeURIComponent(pathOf(shown))
+  const href = `/connect/${encodeURIComponent(row.provider)}?owner=${row.owner.kind}&return_to=${back}`
   return html`<a class="button primary" data-action="connect" href="${href}"
     >${again ? 'Reconnect' : 'Connect'}<span class="sr"> ${row.title}</span></a
   >`
@@ -180,15 +218,16 @@ const connect = (session, row) => {
 /**
  * @param {Session} session
  * @param {Connection} row
+ * @param {Shown} shown
  */
-const disconnect = (session, row) => {
+const disconnect = (session, row, shown) => {
   const whom = row.owner.kind === 'org' ? `for ${organisation(session)}` : 'as you'
   return html`<details class="ask">
     <summary class="button">Disconnect<span class="sr"> ${row.title}</span></summary>
     <form data-action="disconnect" method="post" action="/disconnect/${encodeURIComponent(row.provider)}">
       <p>Disconnect removes the token here and at ${row.title}. Work that runs ${whom} will stop.</p>
       <input type="hidden" name="owner" value="${row.owner.kind}" />
-      <input type="hidden" name="return_to" value="/" />
+      <input type="hidden" name="return_to" value="${pathOf(shown)}" />
       <p class="problem" hidden></p>
       <div class="choices">
         <button class="button" type="button" data-action="keep">Keep it</button>
@@ -199,31 +238,59 @@ const disconnect = (session, row) => {
 }
 
 /**
+ * What may not be done is said where it would be done.
+ * @param {Connection} row
+ * @param {string} verb
+ * @param {string} label
+ */
+const blocked = (row, verb, label) =>
+  html`<button
+    class="button blocked"
+    type="button"
+    data-action="explain"
+    data-verb="${verb}"
+    aria-disabled="true"
+    aria-describedby="${reasonId(row)}"
+  >
+    ${label}<span class="sr"> ${row.title}</span>
+  </button>`
+
+/** @param {Connection} row */
+const reasonId = (row) => `not-${row.owner.kind}-${row.provider}`
+
+/**
  * @param {Session} session
  * @param {Connection} row
+ * @param {Shown} shown
  */
-const actions = (session, row) => {
+const actions = (session, row, shown) => {
   if (row.status === 'temporarily_unavailable') return null
   const works = ['connected', 'refreshing'].includes(row.status)
-  const held = works || row.status === 'reconnect_required'
-  if (!mayChange(session, row))
-    return (
-      held && html`<p class="quiet">Only owners and admins can change this for ${organisation(session)}.</p>`
-    )
-  return html`${held && disconnect(session, row)}${!works && connect(session, row)}`
+  const again = row.status === 'reconnect_required'
+  const noEnd = refusal(session, row, 'disconnect')
+  const noStart = refusal(session, row, 'connect')
+  const end = noEnd ? blocked(row, 'disconnect', 'Disconnect') : disconnect(session, row, shown)
+  const start = noStart
+    ? blocked(row, 'connect', again ? 'Reconnect' : 'Connect')
+    : connect(session, row, shown)
+  const reason = ((works || again) && noEnd) || (!works && noStart)
+  return html`${(works || again) && end}${!works && start}${
+    reason && html`<p class="quiet" id="${reasonId(row)}">${reason}</p>`
+  }`
 }
 
 /**
  * @param {Session} session
  * @param {Connection} row
  * @param {number} now
- * @param {Proof} [proof]
+ * @param {{ proof?: Proof | undefined, shown?: Shown, replaces?: boolean }} [around] `replaces`: connecting takes the
+ *   place of the reader's own
  */
-export const card = (session, row, now, proof) => {
+export const card = (session, row, now, { proof, shown = null, replaces = false } = {}) => {
   const status = knownStatus(row.status)
-  const words = hint(session, row)
+  const words = hint(session, row, replaces)
   const owner = row.owner.kind === 'org' ? organisation(session) : 'You'
-  const able = actions(session, { ...row, status })
+  const able = actions(session, { ...row, status }, shown)
   return html`<li
     class="card"
     data-provider="${row.provider}"
@@ -245,13 +312,36 @@ export const card = (session, row, now, proof) => {
 }
 
 /**
- * Every provider for every owner: a row that did not come is shown as unavailable, and a row whose provider is no
- * longer offered stays, so that it can be disconnected.
+ * Whether connecting this one takes the place of the reader's own, which would be read before it.
+ * @param {Connection} row
+ * @param {Connection[]} all
+ */
+export const replacesOwn = (row, all) =>
+  row.owner.kind === 'org' &&
+  all.some(
+    ({ provider, owner, status }) =>
+      provider === row.provider &&
+      owner.kind === 'user' &&
+      ['connected', 'refreshing', 'reconnect_required'].includes(knownStatus(status)),
+  )
+
+/**
+ * Every provider for every owner that is shown: a row of the reader's own that did not come is shown as unavailable, and a
+ * row whose provider is no longer offered stays, so that it can be disconnected.
+ * @param {Session} session
+ * @param {Connection[]} rows
+ * @param {Shown} [shown]
+ * @returns {Connection[]}
+ */
+export const complete = (session, rows, shown = null) =>
+  everything(session, rows).filter(({ owner }) => shown === null || owner.kind === shown)
+
+/**
  * @param {Session} session
  * @param {Connection[]} rows
  * @returns {Connection[]}
  */
-export const complete = (session, rows) => {
+const everything = (session, rows) => {
   /** @type {Connection['owner'][]} */
   const owners = [{ kind: 'user', id: session.subject }]
   if (session.org) owners.push({ kind: 'org', id: session.org })
@@ -288,9 +378,10 @@ const panel = (title, text, action) =>
  * @param {Connection[]} rows
  * @param {number} now
  * @param {Map<string, Proof>} [proofs] by `keyOf`
+ * @param {Shown} [shown]
  */
-export const cards = (session, rows, now, proofs = new Map()) => {
-  const all = complete(session, rows)
+export const cards = (session, rows, now, proofs = new Map(), shown = null) => {
+  const all = complete(session, rows, shown)
   if (all.length === 0)
     return panel(
       'Nothing to connect yet',
@@ -306,13 +397,133 @@ export const cards = (session, rows, now, proofs = new Map()) => {
       html`<section aria-labelledby="of-${kind}">
         <h2 id="of-${kind}" class="${session.org ? '' : 'sr'}">${heading}</h2>
         <ul class="cards">
-          ${own.map((row) => card(session, row, now, proofs.get(keyOf(row))))}
+          ${own.map((row) =>
+            card(session, row, now, {
+              proof: proofs.get(keyOf(row)),
+              shown,
+              replaces: replacesOwn(row, rows),
+            }),
+          )}
         </ul>
       </section>`
     )
   }
   return html`${section('user', 'You')}${section('org', organisation(session))}`
 }
+
+/**
+ * Whose connections are shown. Links, so that it works without scripts.
+ * @param {Session} session
+ * @param {Shown} shown
+ */
+export const ownerSwitch = (session, shown) => {
+  if (!session.org) return null
+  /** @type {[Shown, string][]} */
+  const choices = [
+    [null, 'All'],
+    ['user', 'Me'],
+    ['org', session.org],
+  ]
+  return html`<nav class="switch" aria-label="Whose connections">
+    ${choices.map(
+      ([owner, label]) =>
+        html`<a href="${pathOf(owner)}" data-action="show" ${owner === shown && html`aria-current="page"`}
+          >${label}</a
+        >`,
+    )}
+  </nav>`
+}
+
+/**
+ * What became of one place on the way.
+ * @param {Why} why
+ * @param {Place} place
+ */
+const stepAt = (why, place) => {
+  const rule = why.path.find(({ scope }) => scope === place.scope)?.rule
+  if (rule === undefined) return { step: 'unreached', rule: 'unreached', mark: 'unreached' }
+  const mark =
+    {
+      found: 'connected',
+      revoked: 'revoked',
+      refused: 'reconnect_required',
+      rejected: 'reconnect_required',
+      unanswered: 'temporarily_unavailable',
+    }[rule] ?? 'not_connected'
+  const decided = why.place?.scope === place.scope
+  return { step: rule === 'found' ? 'taken' : decided ? 'stopped' : 'passed', rule, mark }
+}
+
+/**
+ * What the reader's organisation has, where their own stands in its way.
+ * @param {Session} session
+ * @param {Why} why
+ */
+const gapWords = (session, why) =>
+  why.outcome !== 'found' && why.outcome !== 'lookup_failed' && why.gap.includes('org')
+    ? `${organisation(session)} has one. It is only used by work that asks for it.`
+    : null
+
+/**
+ * Whose connection a call uses: the way in a picture, then in sentences, then as it is kept in a log.
+ * @param {Session} session
+ * @param {string} title
+ * @param {Why} why
+ */
+export const choice = (session, title, why) => {
+  const org = organisation(session)
+  const gap = gapWords(session, why)
+  const trace = why.path.map(({ rule, scope }) => (scope ? `${rule}(${scope})` : rule)).join(' > ')
+  const { words, mark } = chosenWords(why.outcome, why.place?.scope, org)
+  return html`<li class="choice" data-provider="${why.provider}" data-outcome="${why.outcome}">
+    <details>
+      <summary>
+        <span class="title">${title}</span>
+        <span class="status">${icon(mark)}${words}</span>
+        <span class="more" aria-hidden="true">${icon('open')}</span>
+      </summary>
+      <ol class="way" aria-label="The way to it, in order">
+        ${why.places.map((place) => {
+          const { step, rule, mark } = stepAt(why, place)
+          return html`<li data-place="${place.scope}" data-step="${step}">
+            <span class="mark">${icon(mark)}</span>
+            <b>${ownerWords(place.scope, org)}</b>
+            <span>${stepWords(rule, step)}</span>
+          </li>`
+        })}
+      </ol>
+      <ol class="reasons">
+        ${why.sentences.map((text) => html`<li>${text}</li>`)} ${gap && html`<li>${gap}</li>`}
+      </ol>
+      <p class="trace">
+        <code>${why.outcome}: ${trace}</code>
+        <button class="button small" type="button" data-action="copy">
+          Copy<span class="sr"> the way for ${title}</span>
+        </button>
+      </p>
+    </details>
+  </li>`
+}
+
+/**
+ * @param {Session} session
+ * @param {readonly Why[]} all
+ */
+export const whys = (session, all) =>
+  all.length > 0 &&
+  html`<section aria-labelledby="of-whys">
+    <h2 id="of-whys">Whose connection work uses</h2>
+    <ul class="choices-made">
+      ${all.map((why) => choice(session, titleOf(session, why.provider), why))}
+    </ul>
+  </section>`
+
+/**
+ * @param {Session} session
+ * @param {string} provider
+ */
+export const titleOf = (session, provider) =>
+  session.providers.find(({ name }) => name === provider)?.title ?? provider
 
 /** @param {boolean} dev */
 export const signedOut = (dev) =>
@@ -388,17 +599,19 @@ const place = (text, marks) =>
  * index.html, complete. `session` is null for a caller who is not signed in, `connections` is null when they could not
  * be read.
  * @param {string} text of index.html
- * @param {{ session: Session | null, connections: Connection[] | null, query: URLSearchParams, now: number,
- *   dev?: boolean, code?: string }} facts `code` says why `connections` is null
+ * @param {{ session: Session | null, connections: Connection[] | null, whys?: readonly Why[], query: URLSearchParams,
+ *   now: number, dev?: boolean, code?: string }} facts `code` says why `connections` is null
  */
-export const connectionsPage = (text, { session, connections, query, now, dev, code }) =>
+export const connectionsPage = (text, { session, connections, whys: all = [], query, now, dev, code }) =>
   place(text, {
+    switch: session && ownerSwitch(session, shownIn(query)),
+    whys: session && connections && whys(session, all),
     notice: notice(outcome(query, session, connections ?? [])),
     who: session && who(session),
     cards: !session
       ? signedOut(dev ?? false)
       : connections
-        ? cards(session, connections, now)
+        ? cards(session, connections, now, new Map(), shownIn(query))
         : unavailable(sentence(code ?? 'temporarily_unavailable')),
   })
 

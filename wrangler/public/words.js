@@ -167,3 +167,63 @@ export const timePhrase = (kind, atMs, nowMs) => {
   const verb = kind === 'ends' ? (atMs > nowMs ? 'ends ' : 'ended ') : ''
   return verb + relative(atMs, nowMs)
 }
+
+/**
+ * Whose connection.
+ * @param {string} scope
+ * @param {string} organisation
+ */
+export const ownerWords = (scope, organisation) => {
+  if (scope === 'user') return 'Yours'
+  return scope === 'org' ? `${organisation}’s` : 'The deployment’s'
+}
+
+/**
+ * Whose connection a call uses, and the shape that stands for it.
+ * @param {string} outcome
+ * @param {string | undefined} scope of the place that decided
+ * @param {string} organisation
+ */
+export const chosenWords = (outcome, scope, organisation) => {
+  const whose = scope ? ownerWords(scope, organisation) : ''
+  switch (outcome) {
+    case 'found':
+      return { words: whose, mark: 'connected' }
+    case 'not_connected':
+      return { words: 'None', mark: 'not_connected' }
+    case 'revoked':
+      return { words: `None: ${uncapitalised(whose)} has ended`, mark: 'disconnected' }
+    case 'refused':
+      return { words: `None until ${uncapitalised(whose)} is reconnected`, mark: 'reconnect_required' }
+    default:
+      return { words: 'Cannot be told right now', mark: 'temporarily_unavailable' }
+  }
+}
+
+/** @param {string} text */
+const uncapitalised = (text) =>
+  text.startsWith('Yours') || text.startsWith('The ') ? text.charAt(0).toLowerCase() + text.slice(1) : text
+
+/** @type {Record<string, string>} */
+const byStep = {
+  found: 'Used',
+  absent: 'None there',
+  incomplete: 'A part is missing',
+  rejected: 'Refused a moment ago',
+  revoked: 'Has ended',
+  refused: 'Needs reconnecting',
+  unanswered: 'Could not be read',
+  unreached: 'Not needed',
+}
+const steps = new Map(Object.entries(byStep))
+
+/**
+ * What became of one place on the way.
+ * @param {string} rule
+ * @param {string} step
+ */
+export const stepWords = (rule, step) => {
+  const words = steps.get(rule) ?? 'Passed over'
+  if (step === 'stopped') return `${words}: stops here`
+  return rule === 'unreached' ? 'Not reached' : words
+}

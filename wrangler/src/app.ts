@@ -48,6 +48,10 @@ export const clientSecret = (app: App, { clientSecretName }: ProviderSettings): 
 export const webhookSecret = (app: App, { webhookSecretName }: ProviderSettings): string | undefined =>
   webhookSecretName === undefined ? undefined : texts(app.env)[webhookSecretName]
 
+/** Absent where the deployment's own may not be used. */
+export const deploymentToken = (app: App, { deploymentTokenName }: ProviderSettings): string | undefined =>
+  deploymentTokenName === undefined ? undefined : texts(app.env)[deploymentTokenName]
+
 export function providerNamed(app: App, name: string): ProviderSettings {
   const provider = app.config.providers.find((candidate) => candidate.name === name)
   if (!provider) throw new Refusal('provider_unknown')

@@ -10,9 +10,10 @@ import { redirectUri, type App } from './app.ts'
 import { readBinding } from './binding.ts'
 import { connectFlow } from './connect.ts'
 import { vaultOf } from './connections.ts'
-import type { Code } from './refusal.ts'
+import { codeOf, type Code } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import type { Outcome } from './vault.ts'
+import { mustBeAllowed } from './whose.ts'
 
 /**
  * The authorization response (RFC 6749 section 4.1.2). The state is verified against configuration, session and
@@ -40,7 +41,7 @@ export async function callback(
   const outcome: Outcome =
     plan.action === 'redirect' || state instanceof LatchkeyError
       ? { ok: false, code: refusedPlan(plan) }
-      : await complete(app, provider, state, token, plan)
+      : await complete(app, principal, provider, state, token, plan)
 
   await log(provider, params, token, outcome)
   const told = outcome.ok
@@ -76,13 +77,25 @@ function verifiedState(
 
 async function complete(
   app: App,
+  principal: Principal | undefined,
   provider: ProviderSettings,
   state: State,
   token: string,
   plan: Extract<CallbackPlan, { action: 'exchange' }>,
 ): Promise<Outcome> {
-  const key = { owner: state.owner, provider: provider.name }
+  const { owner } = state
+  const key = { owner, provider: provider.name }
   try {
+    // Whoever may no longer do what they began may not end it either.
+    if (principal)
+      mustBeAllowed(
+        app,
+        principal,
+        provider,
+        'connect',
+        owner.kind,
+        owner.kind === 'org' ? owner.id : undefined,
+      )
     return await vaultOf(app, key).complete({
       subject: state.subject,
       nonce: plan.consume.nonce,
@@ -90,10 +103,11 @@ async function complete(
       code: plan.code,
       codeVerifier: app.lk.state.codeVerifier(app.config.keys, state),
       state: token,
+      stateIssuedAt: state.issuedAt,
       stateExpiresAt: state.expiresAt,
     })
-  } catch {
-    return { ok: false, code: 'store_unavailable' }
+  } catch (error) {
+    return { ok: false, code: codeOf(error) }
   }
 }
 

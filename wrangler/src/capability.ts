@@ -1,7 +1,7 @@
 /** Capabilities: what a caller hands to work that must not see the token. */
 import type { CapabilityClaims, CapabilityVerb, Owner, Principal } from 'latchkey'
 import { providerNamed, random, type App } from './app.ts'
-import { giveToken, vaultOf, type OwnerKind } from './connections.ts'
+import { giveToken, vaultOf, type OwnerKind, type TokenGrant } from './connections.ts'
 import { codeOf, Refusal } from './refusal.ts'
 
 export interface CapabilityRequest {
@@ -71,7 +71,9 @@ function mint({ lk, config }: App, claims: CapabilityClaims, now: number): strin
   }
 }
 
-function ownerOf({ subject, org }: Principal, source: OwnerKind): Owner {
+/** The deployment's own token has no vault that could end what was made of it. */
+function ownerOf({ subject, org }: Principal, source: TokenGrant['source']): Owner {
+  if (source === 'deployment') throw new Refusal('not_allowed')
   if (source === 'user') return { kind: 'user', id: subject }
   if (org === undefined) throw new Refusal('not_connected')
   return { kind: 'org', id: org }

@@ -1,7 +1,7 @@
 import { LatchkeyError, publicCode, type Principal } from 'latchkey'
 import { providerNamed, random, redirectUri, type App } from './app.ts'
 import { keepBinding } from './binding.ts'
-import { ownerKind, writtenOwner } from './connections.ts'
+import { connectOwner, ownerKind } from './connections.ts'
 import { returnPath } from './return-path.ts'
 import { Refusal } from './refusal.ts'
 
@@ -23,7 +23,7 @@ export function connect(app: App, principal: Principal, wanted: ConnectRequest, 
   const returnTo = lk.returnTo(wanted.returnTo ?? '/') ?? '/'
   try {
     if (!config.connectEnabled) throw new Refusal('connect_disabled')
-    const owner = writtenOwner(app, principal, ownerKind(wanted.owner))
+    const owner = connectOwner(app, principal, provider, ownerKind(wanted.owner))
     const binding = keepBinding(app, request)
     const state = lk.state.issue(
       config.keys,

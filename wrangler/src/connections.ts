@@ -1,11 +1,32 @@
 /** What a caller may do with connections, whichever way the call came in. */
-import type { Owner, Principal, ProviderSettings, ReceiptReason, TokenSource } from 'latchkey'
+import type {
+  Owner,
+  OwnerScope,
+  Place,
+  Principal,
+  ProviderSettings,
+  ReceiptReason,
+  TokenSource,
+} from 'latchkey'
 import type { NoToken, TokenResult } from 'latchkey/connection'
-import { providerNamed, type App } from './app.ts'
+import { deploymentToken, providerNamed, type App } from './app.ts'
 import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal, type Code } from './refusal.ts'
 import { nothing, type ConnectionStatus, type Generation } from './vault.ts'
+import {
+  choose,
+  explainWhy,
+  factsOf,
+  heldAs,
+  mustBeAllowed,
+  ownPlaces,
+  permission,
+  readPlaces,
+  Unanswered,
+  type Permission,
+  type Why,
+} from './whose.ts'
 
 export type OwnerKind = Owner['kind']
 
@@ -21,14 +42,17 @@ export interface ConnectionItem {
   readonly expiresAt: number | null
   readonly refreshAt: number | null
   readonly generation: Generation | null
+  /** What the caller may do with it, or why not. */
+  readonly may: readonly Permission[]
 }
 
 export interface TokenGrant {
   readonly accessToken: string
   readonly expiresAt: number | null
-  readonly generation: Generation
+  /** Null with the deployment's own, which is not renewed here. */
+  readonly generation: Generation | null
   /** Whose connection it came from. */
-  readonly source: OwnerKind
+  readonly source: OwnerKind | 'deployment'
   /** How it was obtained: it was there, was refreshed for this call, or by another one that this call waited for. */
   readonly obtained: TokenSource
 }
@@ -78,8 +102,7 @@ export function ownerKind(value: unknown): OwnerKind | undefined {
 
 /** Whose connection a caller writes: the one asked for when the role permits it, else what the core chooses. */
 export function writtenOwner(app: App, principal: Principal, requested: OwnerKind | undefined): Owner {
-  const { subject, org, role } = principal
-  const facts = { subject, ...(org !== undefined && { org }), ...(role !== undefined && { role }) }
+  const facts = factsOf(principal)
   const target =
     requested === undefined
       ? app.lk.scope.writeTarget(facts)
@@ -87,14 +110,78 @@ export function writtenOwner(app: App, principal: Principal, requested: OwnerKin
   return { kind: target.scope, id: target.id }
 }
 
-export async function listConnections(app: App, principal: Principal): Promise<ConnectionItem[]> {
-  const items = app.config.providers.flatMap((provider) =>
-    readableOwners(principal).map((owner) => listItem(app, provider, owner)),
-  )
-  return await Promise.all(items)
+/** Where a caller may connect: refused with the first reason in the order of the core, else whose it becomes. */
+export function connectOwner(
+  app: App,
+  principal: Principal,
+  provider: ProviderSettings,
+  requested: OwnerKind | undefined,
+): Owner {
+  const owner = requested ?? app.lk.scope.writeTarget(factsOf(principal)).scope
+  mustBeAllowed(app, principal, provider, 'connect', owner)
+  return writtenOwner(app, principal, owner)
 }
 
-/** The caller's own connection before the organisation's, unless one of them is asked for. */
+export async function listConnections(app: App, principal: Principal): Promise<ConnectionItem[]> {
+  return (await overview(app, principal)).connections
+}
+
+/** Everything that the page shows: the connections, and which of them a call would use. */
+export async function overview(
+  app: App,
+  principal: Principal,
+): Promise<{ connections: ConnectionItem[]; whys: Why[] }> {
+  const looked = await Promise.all(
+    app.config.providers.map(async (provider) => ({ provider, found: await look(app, principal, provider) })),
+  )
+  return {
+    connections: looked.flatMap(({ provider, found }) =>
+      found.flatMap(({ owner, status }) => listItem(app, principal, provider, owner, status)),
+    ),
+    whys: looked.map(({ provider, found }) => {
+      return explainWhy(app, principal, provider, undefined, heldIn(app, provider, found))
+    }),
+  }
+}
+
+/** Whose connection a call by this caller would use now, and why; no token and nobody else's data. */
+export async function why(
+  app: App,
+  principal: Principal,
+  providerName: string,
+  requested: OwnerKind | undefined,
+): Promise<Why> {
+  const provider = providerNamed(app, providerName)
+  const only = ownerKind(requested)
+  const found = await look(app, principal, provider)
+  return explainWhy(app, principal, provider, only, heldIn(app, provider, found))
+}
+
+interface Looked {
+  readonly owner: Owner
+  readonly status: ConnectionStatus | null | Unanswered
+}
+
+/** Every place that is the caller's, whether or not it is read: one vault that does not answer hides no other. */
+const look = (app: App, principal: Principal, { name: provider }: ProviderSettings): Promise<Looked[]> =>
+  Promise.all(
+    ownPlaces(principal).map(async ({ scope: kind, id }) => {
+      const owner = { kind, id }
+      try {
+        return { owner, status: await vaultOf(app, { owner, provider }).status() }
+      } catch (error) {
+        return { owner, status: new Unanswered(error) }
+      }
+    }),
+  )
+
+const heldIn = (app: App, provider: ProviderSettings, found: readonly Looked[]) =>
+  new Map<OwnerScope, ReturnType<typeof heldAs>>([
+    ...found.map(({ owner, status }) => [owner.kind, heldAs(status)] as const),
+    ['deployment', deploymentToken(app, provider) === undefined ? 'nothing' : 'whole'],
+  ])
+
+/** The first connection in the order of the provider's policy, or the one that is asked for. */
 export async function giveToken(
   app: App,
   principal: Principal,
@@ -138,18 +225,37 @@ async function grant(
   requested: OwnerKind | undefined,
   ask: (key: ConnectionKey) => Promise<TokenResult>,
 ): Promise<TokenGrant> {
-  const provider = providerNamed(app, providerName).name
-  const wanted = ownerKind(requested)
-  for (const owner of readableOwners(principal)) {
-    if (wanted !== undefined && wanted !== owner.kind) continue
-    const result = await ask({ owner, provider })
-    if (result.outcome === 'ok') {
-      const { accessToken, expiresAt, generation, source } = result
-      return { accessToken, expiresAt, generation, source: owner.kind, obtained: source }
-    }
-    if (result.outcome !== 'not_connected') throw refusal(result)
+  const provider = providerNamed(app, providerName)
+  const { choice, answer } = await choose(app, principal, provider, ownerKind(requested), async (place) => {
+    const owner = ownerAt(place)
+    return owner ? await ask({ owner, provider: provider.name }) : deploymentAnswer(app, provider)
+  })
+  if (answer === undefined) throw new Refusal('not_connected')
+  // A vault that does not answer is never taken for an empty one.
+  if (answer instanceof Unanswered) throw answer.error
+  if (answer.outcome !== 'ok') throw refusal(answer)
+  const { accessToken, expiresAt, source: obtained } = answer
+  const source = choice.place?.scope
+  if (source === 'deployment') return { accessToken, expiresAt, generation: null, source, obtained }
+  return {
+    accessToken,
+    expiresAt,
+    generation: answer.generation,
+    source: ownerAt(choice.place)!.kind,
+    obtained,
   }
-  throw new Refusal('not_connected')
+}
+
+/** Whose vault a place is; the deployment's own token lies in none. */
+const ownerAt = (place: Place | undefined): Owner | undefined =>
+  place?.scope === 'user' || place?.scope === 'org' ? { kind: place.scope, id: place.id } : undefined
+
+/** Kept by whoever runs the deployment, and renewed by them. */
+function deploymentAnswer(app: App, provider: ProviderSettings): TokenResult {
+  const accessToken = deploymentToken(app, provider)
+  if (accessToken === undefined) return { outcome: 'not_connected' }
+  const generation = { id: '', version: 1 }
+  return { outcome: 'ok', accessToken, expiresAt: null, generation, source: 'stored', persistFailed: false }
 }
 
 function checkedGeneration({ id, version }: Generation): Generation {
@@ -172,9 +278,14 @@ export async function disconnect(
   providerName: string,
   requested: OwnerKind | undefined,
 ): Promise<Ended> {
-  const provider = providerNamed(app, providerName).name
-  const key = { owner: writtenOwner(app, principal, requested), provider }
-  const result = await vaultOf(app, key).disconnect()
+  const provider = providerNamed(app, providerName)
+  const facts = factsOf(principal)
+  const requestedOwner = requested ?? app.lk.scope.writeTarget(facts).scope
+  mustBeAllowed(app, principal, provider, 'disconnect', requestedOwner)
+  // The plan names one place: the one where the same person would write.
+  const { target } = app.lk.scope.deletePlan({ ...facts, requested: requestedOwner })
+  const owner = { kind: target.scope, id: target.id }
+  const result = await vaultOf(app, { owner, provider: provider.name }).disconnect()
   if (result.outcome !== 'ok') throw refusal(result)
   const { revoked, deleted, reason } = result
   return { revoked, deleted, ...(reason && { reason }) }
@@ -208,30 +319,31 @@ export async function lastState(
   providerName: string,
   requested: OwnerKind | undefined,
 ): Promise<string> {
-  const provider = providerNamed(app, providerName).name
-  const owner = readableOwners(principal).find(({ kind }) => kind === (requested ?? 'user'))
-  const token = owner && (await vaultOf(app, { owner, provider }).lastState())
+  const provider = providerNamed(app, providerName)
+  const [place] = readPlaces(app, principal, provider, ownerKind(requested) ?? 'user')
+  const owner = ownerAt(place)
+  const token = owner && (await vaultOf(app, { owner, provider: provider.name }).lastState())
   if (!token) throw new Refusal('not_connected')
   return token
 }
 
-/** The order is the read order: the person, then the organisation. */
-const readableOwners = ({ subject, org }: Principal): Owner[] => [
-  { kind: 'user', id: subject },
-  ...(org === undefined ? [] : [{ kind: 'org', id: org } as const]),
-]
-
-async function listItem(
+/** What is never read is only shown where there is something to disconnect. */
+function listItem(
   app: App,
-  { name: provider, title }: ProviderSettings,
+  principal: Principal,
+  provider: ProviderSettings,
   owner: Owner,
-): Promise<ConnectionItem> {
-  const line = { provider, title, owner }
-  try {
-    const found = await vaultOf(app, { owner, provider }).status()
-    return { ...line, ...(found ?? { ...nothing, scopes: [], status: 'not_connected' }) }
-  } catch {
-    // One vault that does not answer does not hide the others.
-    return { ...line, ...nothing, scopes: [], status: 'temporarily_unavailable' }
-  }
+  status: ConnectionStatus | null | Unanswered,
+): ConnectionItem[] {
+  const isRead = readPlaces(app, principal, provider, owner.kind).length > 0
+  if (!isRead && heldAs(status) === 'nothing') return []
+  const found: Pick<ConnectionItem, 'status'> | ConnectionStatus =
+    status instanceof Unanswered
+      ? { status: 'temporarily_unavailable' }
+      : (status ?? { status: 'not_connected' })
+  const may = (['connect', 'disconnect'] as const).map((verb) =>
+    permission(app, principal, provider, verb, owner.kind),
+  )
+  const { name, title } = provider
+  return [{ provider: name, title, owner, ...nothing, scopes: [], ...found, may }]
 }

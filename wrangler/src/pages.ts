@@ -3,7 +3,7 @@ import type { Principal } from 'latchkey'
 import { connectionsPage, errorPage, signInPage } from '../public/view.js'
 import type { App } from './app.ts'
 import { keepBinding } from './binding.ts'
-import { listConnections } from './connections.ts'
+import { overview } from './connections.ts'
 import type { Env } from './env.ts'
 import { pagePolicy } from './headers.ts'
 import type { Code } from './refusal.ts'
@@ -15,9 +15,11 @@ export async function homePage(
   request: Request,
 ): Promise<Response> {
   const text = await readPage(app.env, 'index.html')
+  const { connections, whys } = principal ? await overview(app, principal) : { connections: [], whys: [] }
   const page = connectionsPage(text, {
     session: principal ? describeSession(app, principal) : null,
-    connections: principal ? await listConnections(app, principal) : [],
+    connections,
+    whys,
     query: new URL(request.url).searchParams,
     now: Date.now(),
     dev: app.config.dev,

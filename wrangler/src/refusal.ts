@@ -17,6 +17,7 @@ export type Code = ErrorCode | HttpCode
 
 const statuses: Partial<Record<Code, number>> = {
   request_invalid: 400,
+  claim_invalid: 400,
   webhook_unreadable: 400,
   turn_invalid: 400,
   mode_invalid: 400,

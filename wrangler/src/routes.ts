@@ -27,6 +27,7 @@ import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import { decoded, reads, type Call, type Method, type Route } from './route.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { scopeRoutes } from './scope-routes.ts'
 import { describeSession } from './session.ts'
 import { webhook } from './webhook.ts'
 
@@ -57,6 +58,7 @@ const routes: readonly Route[] = [
   [/^\/api\/connections\/([^/]+)\/report-rejected$/, { POST: (call) => ofGeneration(call, reportRejected) }],
   [/^\/api\/connections\/([^/]+)\/state$/, reads(state)],
   [/^\/api\/users\/([^/]+)$/, { DELETE: deleteUser }],
+  ...scopeRoutes,
   [/^\/api\/metrics$/, reads(metrics)],
   [/^\/connect\/([^/]+)$/, { GET: startConnect }],
   [
@@ -177,11 +179,11 @@ async function state({ app, request, url, parts: [provider = ''] }: Call): Promi
   return Response.json({ token: await lastState(app, caller(app, request), provider, owner) })
 }
 
+/** What there is comes before what is asked, and that before who may. */
 async function deleteConnection({ app, request, url, parts: [provider = ''] }: Call): Promise<Response> {
-  const principal = trustedCaller(app, request, json)
-  return Response.json(
-    await disconnect(app, principal, provider, ownerKind(single(url.searchParams, 'owner'))),
-  )
+  const { name } = providerNamed(app, provider)
+  const owner = ownerKind(single(url.searchParams, 'owner'))
+  return Response.json(await disconnect(app, trustedCaller(app, request, json), name, owner))
 }
 
 /** The same for a page without JavaScript: the answer is a place to go. */

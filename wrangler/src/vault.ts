@@ -13,10 +13,12 @@ import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
 import { openApp, providerNamed, redirectUri, type App } from './app.ts'
 import { authorizationServer } from './authorization-server.ts'
 import { count, flushSoon } from './counters.ts'
+import { departureSchema, forgetDepartures, isOfDeparted, noteDeparture } from './departures.ts'
 import type { Env } from './env.ts'
-import { claimName, connectionKeyOf, type ConnectionKey } from './names.ts'
+import { claimName, connectionKeyOf, vaultName, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
+import { clearShadows, noteShadow, shadowSchema } from './shadows.ts'
 
 /** What is said of a connection that is none. */
 export const nothing = {
@@ -36,6 +38,7 @@ export interface Completion {
   readonly code: string
   readonly codeVerifier: string
   readonly state: string
+  readonly stateIssuedAt: number
   readonly stateExpiresAt: number
 }
 
@@ -95,6 +98,8 @@ const schema = `
     until INTEGER NOT NULL, nonce TEXT NOT NULL, PRIMARY KEY (until, nonce)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS epoch (
     until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;
+  ${departureSchema}
+  ${shadowSchema}
   ${connectionSchema.join(';')};
 `
 
@@ -127,6 +132,7 @@ export class Vault extends DurableObject<Env> {
   async complete(completion: Completion): Promise<Outcome> {
     if (!(await this.#consume(completion.nonce, completion.until)))
       return { ok: false, code: 'state_consumed' }
+    if (this.#isLate(completion)) return { ok: false, code: 'not_allowed' }
     try {
       return await this.#exchange(openApp(this.env), completion)
     } catch (error) {
@@ -215,6 +221,40 @@ export class Vault extends DurableObject<Env> {
     return await this.#end((connection) => connection.erase())
   }
 
+  /**
+   * Takes out what was there at that time, because an organisation's connection has taken its place. The provider is not
+   * asked: both may be one grant there. And no tombstone stays: nobody ended it, so that reading goes on to the new one.
+   */
+  async clear(before: number): Promise<void> {
+    const former = await this.#held()
+    if (former && detailsOf(former).connectedAt > before) return
+    if (former) {
+      this.#raiseEpoch()
+      await this.#connection().revoke({ cause: 'revoked_here', id: former.id })
+    }
+    const store = sqliteStore(this.#sql)
+    const record = await store.read()
+    // A login that came in between is a new lineage.
+    if (!record || (former && record.id !== former.id)) return
+    const { id, version, epoch } = record
+    const isRow = (await this.#connection().status())?.status !== 'corrupt'
+    await store.write(isRow ? { is: 'row', id, version, epoch } : { is: 'corrupt', record }, null)
+    if (former) await this.#release(former.account)
+  }
+
+  /** What becomes of this connection when `subject` leaves the organisation; null: there is nothing of theirs here. */
+  async leave(subject: string, at: number): Promise<EndResult | null> {
+    const { owner } = this.#key
+    await this.#arm(noteDeparture(this.#sql, subject, at) + 1)
+    const found = await this.#held()
+    if (!found) return null
+    const { action } = openApp(this.env).lk.scope.sweep(
+      { subject, org: owner.id },
+      { owner: { scope: owner.kind, id: owner.id }, author: detailsOf(found).subject },
+    )
+    return action === 'end' ? await this.erase() : null
+  }
+
   /** A tombstone for that account's connection; another account's stays. True when there was one to end. */
   async revoke({ account, at }: Revocation): Promise<boolean> {
     const found = await this.#held()
@@ -230,8 +270,25 @@ export class Vault extends DurableObject<Env> {
     try {
       await this.#connection().alarm()
     } finally {
+      await this.#clearShadows()
+      const left = forgetDepartures(this.#sql, Date.now())
+      if (left !== null) await this.#arm(left + 1)
       await this.#forget()
     }
+  }
+
+  /** The way in was opened before its person left the organisation. */
+  #isLate({ subject, stateIssuedAt }: Completion): boolean {
+    return isOfDeparted(this.#sql, subject, stateIssuedAt)
+  }
+
+  async #clearShadows(): Promise<void> {
+    const { provider } = this.#key
+    const due = await clearShadows(this.#sql, Date.now(), async ({ id, at }) => {
+      const key = { owner: { kind: 'user', id }, provider } as const
+      await this.env.VAULT.getByName(vaultName(openApp(this.env).config.baseUrl, key)).clear(at)
+    })
+    if (due !== null) await this.#arm(due)
   }
 
   #verify(capability: string, container: string, epoch: number): void {
@@ -302,11 +359,18 @@ export class Vault extends DurableObject<Env> {
   /** Puts the new pair in the place of whatever was there. */
   async #login(
     app: App,
-    { subject, state, stateExpiresAt }: Completion,
+    completion: Completion,
     account: { readonly id: string; readonly label: string },
     { accessToken, refreshToken, lifetimeMs, refreshLifetimeMs, scopes }: LoginTokens,
     askedAt: number,
   ): Promise<Outcome> {
+    const { subject, state, stateExpiresAt } = completion
+    if (this.#isLate(completion)) return { ok: false, code: 'not_allowed' }
+    const { owner } = this.#key
+    // That they may was decided when the state was issued, and by the callback.
+    const writer = owner.kind === 'org' ? { subject, org: owner.id, role: 'admin' } : { subject }
+    const parts = [{ required: true, present: accessToken.length > 0 }]
+    const { steps } = app.lk.scope.writePlan({ ...writer, requested: owner.kind, parts })
     // Before the new pair can be given away; an account of no id may be any.
     const former = await this.#held()
     const isAnother = (known: string | undefined): boolean =>
@@ -325,6 +389,10 @@ export class Vault extends DurableObject<Env> {
     })
     if (result.outcome !== 'ok') return { ok: false, code: result.outcome }
     if (result.replaced !== former?.account && isAnother(result.replaced)) this.#raiseEpoch()
+    // Clearing and writing this place was one step; what else the plan clears lies elsewhere.
+    for (const { action, scope, id } of steps)
+      if (action === 'clear' && scope !== owner.kind) noteShadow(this.#sql, { id, at: details.connectedAt })
+    await this.#clearShadows()
     // The alarm asks the core when the next one is due.
     if (providerNamed(app, this.#key.provider).refresh.proactive) await this.#arm(Date.now())
     if (result.replaced !== undefined && result.replaced !== account.id) await this.#release(result.replaced)

@@ -12,6 +12,7 @@ import {
   listConnections,
   reportRejected,
   rotateToken,
+  why,
   type ConnectionItem,
   type Ended,
   type ErasureReceipt,
@@ -24,6 +25,7 @@ import type { Env } from './env.ts'
 import { git } from './git.ts'
 import { gitPath } from './git-routes.ts'
 import { secured } from './headers.ts'
+import { removeMember, type DepartureReceipt } from './members.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
@@ -39,6 +41,7 @@ import {
   type GitLogin,
   type SessionCapability,
 } from './sessions.ts'
+import type { Why } from './whose.ts'
 
 export { AccountClaim } from './claim.ts'
 export { Counters } from './counters.ts'
@@ -107,6 +110,16 @@ export class Latchkey extends WorkerEntrypoint<Env> {
       if (tail === '') throw new Refusal('not_found')
       return git(app, { provider, path, tail, request, search, container })
     })
+  }
+
+  /** Whose connection a call would use now, and why. */
+  why(principal: Principal, provider: string, owner?: OwnerKind): Promise<Answer<Why>> {
+    return this.#answer((app) => why(app, principal, provider, owner))
+  }
+
+  /** Ends what somebody who left may still reach of an organisation; for services only. */
+  removeMember(principal: Principal, org: string, user: string): Promise<Answer<DepartureReceipt>> {
+    return this.#answer((app) => removeMember(app, principal, org, user))
   }
 
   /** For the browser whose `request` this is: the redirect to the authorization server, with the binding cookie. */

@@ -43,6 +43,12 @@ const githubTraits = {
   accessLifetimeMs: 0,
   refreshIdleMs: 183 * day,
 }
+const usualPolicy = {
+  order: ['user', 'org', 'deployment'],
+  personalOnly: false,
+  deployment: false,
+  pastRevoked: false,
+}
 const rfc7009 = (url: string): Vars => ({
   url,
   method: 'POST',
@@ -76,6 +82,7 @@ const githubSettings = {
   },
   refresh: { ...safe, traits: githubTraits, accessTtlMs: 8 * hour },
   git: { provider: 'github', host: 'github.com', user: 'x-access-token' },
+  policy: usualPolicy,
 }
 const config = {
   baseUrl: 'https://app.example',
@@ -92,6 +99,57 @@ const missing = (name: string, comment: string, variable: string, changes: Vars)
   check.bad(name, comment, { vars: { ...vars, ...changes } }, 'config_missing', variable)
 
 good('least', 'What is required.')
+const withOwners = (members: object): Vars => ({
+  LATCHKEY_PROVIDERS: providers({ github: { ...github, ...members } }),
+})
+good(
+  'owners',
+  'Whose connection a call uses, in which order.',
+  withOwners({ owners: ['org', 'user'], pastRevoked: true }),
+  {
+    providers: [{ ...githubSettings, policy: { ...usualPolicy, order: ['org', 'user'], pastRevoked: true } }],
+  },
+)
+good('owners-personal', 'Nothing but the own.', withOwners({ personalOnly: true }), {
+  providers: [{ ...githubSettings, policy: { ...usualPolicy, personalOnly: true } }],
+})
+good(
+  'owners-deployment',
+  'The deployment\u2019s own token may be used.',
+  { ...withOwners({ deployment: true }), GITHUB_DEPLOYMENT_TOKEN: 't' },
+  {
+    providers: [
+      {
+        ...githubSettings,
+        policy: { ...usualPolicy, deployment: true },
+        deploymentTokenName: 'GITHUB_DEPLOYMENT_TOKEN',
+      },
+    ],
+  },
+)
+check.bad(
+  'owners-no-token',
+  'A token that may be used has to be there.',
+  { vars: { ...vars, ...withOwners({ deployment: true }) } },
+  'config_missing',
+  'GITHUB_DEPLOYMENT_TOKEN',
+)
+for (const [name, members] of Object.entries({
+  unknown: { owners: ['team'] },
+  twice: { owners: ['user', 'user'] },
+  none: { owners: [] },
+  workspace: { owners: ['workspace'] },
+  contrary: { personalOnly: true, deployment: true },
+  needless: { personalOnly: true, owners: ['user'] },
+  placeless: { deployment: true, owners: ['user', 'org'] },
+}))
+  check.bad(
+    `owners-${name}`,
+    'T21: what is no order, or would never come to anything.',
+    { vars: { ...vars, ...withOwners(members) } },
+    'config_invalid',
+    'LATCHKEY_PROVIDERS',
+  )
 good('others', 'Variables of others are none of our business.', { PATH: '/bin', LATCHKEY_COLOUR: 'red' })
 
 const keys = 'LATCHKEY_KEYS'
@@ -222,6 +280,7 @@ const everythingSettings = {
   webhookSecretName: 'MY_GIT2_WEBHOOK_SECRET',
   revocation: rfc7009('https://as.example/revoke'),
   refresh: { ...safe, traits: { ...safeTraits, revocation: 'grant' } },
+  policy: usualPolicy,
 }
 good(
   'provider-everything',
@@ -250,6 +309,7 @@ const keycloak = {
   pkce: true,
   issRequired: false,
   refresh: safe,
+  policy: usualPolicy,
 }
 good(
   'provider-issuer',

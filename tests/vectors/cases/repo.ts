@@ -152,6 +152,19 @@ redirect.bad(
   'repository_mismatch',
 )
 
+const lfs = new Group('upstream.lfsRight')
+for (const [id, comment, body, right] of [
+  ['download', 'A plain download.', '{"operation":"download","objects":[]}', 'fetch'],
+  ['upload', 'An upload.', '{"operation":"upload","objects":[]}', 'push'],
+  ['unknown', 'Anything else.', '{"operation":"Download"}', 'push'],
+  ['twice', 'Said twice.', '{"operation":"download","operation":"upload"}', 'push'],
+  ['none', 'Not said.', '{}', 'push'],
+  ['array', 'No object.', '["download"]', 'push'],
+  ['cut', 'Cut off.', '{"operation":"download"', 'push'],
+  ['empty', 'Nothing.', '', 'push'],
+] as const)
+  lfs.good(id, `B6: ${comment}`, { body }, right)
+
 const name = new Group('guard.name')
 for (const text of ['1700000000.123456', 'A_b-c.d']) name.good(text, 'T38: a name.', { args: [text] }, text)
 for (const text of ['..', 'a/../b', '.', '\0', ' ', '', 'a:b']) {
@@ -180,6 +193,7 @@ export default document(
   parse,
   check,
   redirect,
+  lfs,
   name,
   key,
 )

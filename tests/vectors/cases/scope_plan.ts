@@ -176,7 +176,74 @@ resolve(
   'revoked',
   'Ending one\u2019s own does not fall through to the organisation\u2019s.',
   [{ subject: 'bob', org: 'acme' }, [{ ...bobPlace, held: 'revoked' }, whole('org', 'acme')], at],
-  { outcome: 'revoked', path: [step('revoked', 'user')] },
+  { outcome: 'revoked', place: bobPlace, path: [step('revoked', 'user')] },
+)
+resolve(
+  'past-revoked',
+  'Unless the policy says so.',
+  [
+    { subject: 'bob', org: 'acme', policy: { pastRevoked: true } },
+    [{ ...bobPlace, held: 'revoked' }, whole('org', 'acme')],
+    at,
+  ],
+  { outcome: 'found', place: orgPlace, path: [step('revoked', 'user'), step('found', 'org')] },
+)
+resolve(
+  'past-all',
+  'Where all have ended, the first is told.',
+  [
+    { subject: 'bob', org: 'acme', policy: { order: ['user', 'org'], pastRevoked: true } },
+    [
+      { ...bobPlace, held: 'refused' },
+      { ...orgPlace, held: 'revoked' },
+    ],
+    at,
+  ],
+  { outcome: 'refused', place: bobPlace, path: [step('refused', 'user'), step('revoked', 'org')] },
+)
+resolve(
+  'refused',
+  'One that has to be connected again does not fall through either.',
+  [{ subject: 'bob', org: 'acme' }, [{ ...bobPlace, held: 'refused' }, whole('org', 'acme')], at],
+  { outcome: 'refused', place: bobPlace, path: [step('refused', 'user')] },
+)
+resolve(
+  'unanswered',
+  'T24: a store that did not answer is no empty one.',
+  [{ subject: 'bob', org: 'acme' }, [{ ...bobPlace, held: 'unanswered' }, whole('org', 'acme')], at],
+  { outcome: 'lookup_failed', place: bobPlace, path: [step('unanswered', 'user')] },
+)
+resolve(
+  'ask',
+  'What has not been asked yet, and matters.',
+  [
+    { subject: 'bob', org: 'acme' },
+    [
+      { ...bobPlace, held: 'nothing' },
+      { ...orgPlace, held: 'unasked' },
+    ],
+    at,
+  ],
+  { outcome: 'ask', place: orgPlace, path: [step('absent', 'user')] },
+)
+resolve(
+  'only-org',
+  'The organisation\u2019s, as the caller asked.',
+  [
+    { subject: 'bob', org: 'acme', policy: { only: 'org' } },
+    [whole('user', 'bob'), whole('org', 'acme')],
+    at,
+  ],
+  { outcome: 'found', place: orgPlace, path: [step('foreign'), step('found', 'org')] },
+)
+resolve(
+  'only-org-personal',
+  'Asking does not widen what may be used.',
+  [{ subject: 'bob', org: 'acme', policy: { personalOnly: true, only: 'org' } }, [whole('org', 'acme')], at],
+  {
+    outcome: 'not_connected',
+    path: [step('foreign'), step('personal_only'), step('not_asked', 'user')],
+  },
 )
 resolve(
   'foreign',
@@ -260,6 +327,154 @@ mutate.refuse(
   'claim_invalid',
 )
 
+const connect = { ...ada, requested: 'org', verb: 'connect', registered: true, connected: true }
+mutate('connect', 'An admin connects for the organisation.', [connect], {
+  ok: true,
+  place: orgPlace,
+  path: [step('org_admin', 'org')],
+})
+mutate('connect-kind', 'What is connected is not typed in.', [{ ...set, connected: true }], {
+  ok: false,
+  status: 400,
+  path: [step('wrong_kind')],
+})
+mutate('connect-typed', 'What is typed in is not connected.', [{ ...connect, connected: false }], {
+  ok: false,
+  status: 400,
+  path: [step('wrong_kind')],
+})
+mutate('connect-unread', 'Nothing is connected that would never be used.', [{ ...connect, unread: true }], {
+  ok: false,
+  status: 403,
+  place: orgPlace,
+  path: [step('never_read', 'org')],
+})
+mutate(
+  'disconnect-unread',
+  'And can still be disconnected.',
+  [{ ...connect, verb: 'disconnect', unread: true }],
+  { ok: true, place: orgPlace, path: [step('org_admin', 'org')] },
+)
+mutate(
+  'connect-device',
+  'A device changes nothing.',
+  [{ ...connect, requested: 'user', verb: 'disconnect', device: true }],
+  {
+    ok: false,
+    status: 403,
+    place: { scope: 'user', id: 'ada' },
+    path: [step('device_may_not')],
+  },
+)
+
+const gap = ask('scope.gap')
+const held = [whole('org', 'acme'), whole('org', 'zeta'), whole('user', 'ada'), { ...bobPlace, held: 'part' }]
+gap('told', 'B4: who has one, inside the caller\u2019s organisation.', [bob, held], { has: ['org'] })
+gap('alone', 'B4: silent without an organisation.', [{ subject: 'bob' }, held], { has: [] })
+gap('failed', 'B4: silent when it could not be found out.', [{ ...bob, membership: 'failed' }, held], {
+  has: [],
+})
+gap.refuse('nobody', 'B4: nobody is told anything.', [{ subject: '' }, held], 'claim_invalid')
+
+const sweep = ask('scope.sweep')
+const leaving = { subject: 'bob', org: 'acme' }
+for (const [id, comment, row, action, rule] of [
+  ['author', 'Made with the account of who left.', { owner: orgPlace, author: 'bob' }, 'end', 'author_left'],
+  ['another', 'Made by another.', { owner: orgPlace, author: 'ada' }, 'keep', 'not_theirs'],
+  [
+    'other-org',
+    'Of another organisation.',
+    { owner: { scope: 'org', id: 'zeta' }, author: 'bob' },
+    'keep',
+    'elsewhere',
+  ],
+  ['for-org', 'Their own, for that organisation.', { owner: bobPlace, org: 'acme' }, 'end', 'member_left'],
+  ['own', 'Their own, for no organisation.', { owner: bobPlace }, 'keep', 'elsewhere'],
+  [
+    'foreign',
+    'Somebody else\u2019s.',
+    { owner: { scope: 'user', id: 'ada' }, org: 'acme' },
+    'keep',
+    'not_theirs',
+  ],
+  ['deployment', 'The deployment\u2019s.', { owner: { scope: 'deployment', id: '' } }, 'keep', 'not_theirs'],
+] as const)
+  sweep(id, comment, [leaving, row], { action, rule })
+
+const leave = ask('scope.leaveTarget')
+const service = { kind: 'service', org: 'acme', user: 'bob' }
+leave('service', 'The application says who left.', [service], { ...orgPlace, rule: 'on_behalf' })
+leave('bound', 'One of that organisation too.', [{ ...service, callerOrg: 'acme' }], {
+  ...orgPlace,
+  rule: 'on_behalf',
+})
+leave.refuse('other-org', 'T22: none of another.', [{ ...service, callerOrg: 'zeta' }], 'not_allowed')
+leave.refuse('human', 'No person does.', [{ ...service, kind: 'human' }], 'not_allowed')
+leave.refuse('device', 'No device does.', [{ ...service, kind: 'device' }], 'not_allowed')
+leave.refuse('nobody', 'Somebody left.', [{ ...service, user: '' }], 'claim_invalid')
+
+const complete = ask('scope.complete')
+const run = {
+  tokenDevice: 'laptop',
+  pin: 'laptop',
+  known: true,
+  watcher: true,
+  payloadGood: true,
+  running: true,
+}
+for (const [id, comment, facts, status, path, idempotent = false] of [
+  ['good', 'T34: the device of the token.', run, 200, [step('device_bound')]],
+  [
+    'unbound',
+    'T34: an old token names none.',
+    { ...run, tokenDevice: '', bodyDevice: 'laptop' },
+    200,
+    [step('device_unbound')],
+  ],
+  [
+    'spoof',
+    'T34: the body cannot say another.',
+    { ...run, bodyDevice: 'phone' },
+    403,
+    [step('device_mismatch')],
+  ],
+  [
+    'other',
+    'T34: not the device that the run is for.',
+    { ...run, pin: 'phone' },
+    403,
+    [step('device_mismatch')],
+  ],
+  ['unknown', 'There is no such run.', { ...run, known: false, watcher: false }, 404, []],
+  ['not-watcher', 'Not of the kind that devices run.', { ...run, watcher: false, pin: '' }, 409, []],
+  ['payload', 'A bad payload.', { ...run, payloadGood: false }, 400, [step('device_bound')]],
+  [
+    'again',
+    'It was finished before.',
+    { ...run, running: false, payloadGood: false },
+    200,
+    [step('device_bound')],
+    true,
+  ],
+] as const)
+  complete(id, comment, [facts], { status, idempotent, path })
+
+const access = ask('scope.access')
+for (const [id, facts, told, mayCache = false] of [
+  ['granted', { hasToken: true, status: 200 }, 'granted', true],
+  ['needs-token', { hasToken: false, status: 404 }, 'needs_token', true],
+  ['rejected', { hasToken: true, status: 401 }, 'token_rejected'],
+  ['no-access', { hasToken: true, status: 403 }, 'token_rejected'],
+  ['absent', { hasToken: true, status: 404 }, 'token_rejected', true],
+  ['limited', { hasToken: true, status: 429 }, 'rate_limited'],
+  ['limited-403', { hasToken: true, status: 403, remaining: '0' }, 'rate_limited'],
+  ['limited-retry', { hasToken: false, status: 403, retryAfter: '60' }, 'rate_limited'],
+  ['not-limited', { hasToken: true, status: 403, remaining: '17' }, 'token_rejected'],
+  ['down', { hasToken: true, status: 503 }, 'transient'],
+  ['silent', { hasToken: false, status: 0 }, 'transient'],
+  ['odd', { hasToken: true, status: 418 }, 'unexpected'],
+] as const)
+  access(id, 'T31: what an answer says about reaching a repository.', [facts], { access: told, mayCache })
 const visible = ask('scope.visible')
 visible('own', 'T33: one\u2019s own.', [{ org: 'acme', isPublic: false, isMember: true }, 'acme'], {
   visible: true,
@@ -374,15 +589,30 @@ explain(
   'A person reads why.',
   [[step('incomplete', 'user'), step('found', 'org')]],
   [
-    'A part is missing, so it is not used: yours.',
-    'There is a complete credential: your organisation\u0027s.',
+    'Your own connection lacks a part, so it is not used.',
+    'Your organisation\u0027s connection is there, and is used.',
   ],
 )
 explain.refuse('unknown', 'There is no such rule.', [[step('because')]], 'claim_invalid')
 
 export default document(
   'Whose credential: where it is written, read and ended, and by which rules.',
-  ...[write, remove, plan, resolve, mutate, visible, install, source, identity, missing, explain].map(
-    ({ group }) => group,
-  ),
+  ...[
+    write,
+    remove,
+    leave,
+    plan,
+    resolve,
+    gap,
+    mutate,
+    visible,
+    sweep,
+    complete,
+    install,
+    source,
+    identity,
+    access,
+    missing,
+    explain,
+  ].map(({ group }) => group),
 )

@@ -1,0 +1,23 @@
+/** Whose connection is used, and what is left of somebody who left. */
+import { single } from './body.ts'
+import { ownerKind, why } from './connections.ts'
+import { removeMember } from './members.ts'
+import { caller, trustedCaller } from './principal.ts'
+import { decoded, reads, type Call, type Route } from './route.ts'
+
+export const scopeRoutes: readonly Route[] = [
+  [/^\/api\/connections\/([^/]+)\/why$/, reads(showWhy)],
+  [/^\/api\/orgs\/([^/]+)\/members\/([^/]+)$/, { DELETE: deleteMember }],
+]
+
+async function showWhy({ app, request, url, parts: [provider = ''] }: Call): Promise<Response> {
+  const owner = ownerKind(single(url.searchParams, 'owner'))
+  return Response.json(await why(app, caller(app, request), provider, owner))
+}
+
+/** A receipt that is not complete is an answer too: some of it may have to be tried again. */
+async function deleteMember({ app, request, parts: [org = '', user = ''] }: Call): Promise<Response> {
+  const principal = trustedCaller(app, request, 'application/json')
+  const receipt = await removeMember(app, principal, decoded(org), decoded(user))
+  return Response.json(receipt, { status: receipt.complete ? 200 : 202 })
+}
