@@ -69,9 +69,9 @@ async function answer(app: App, call: GitCall): Promise<Response> {
   const right = body instanceof Uint8Array ? lk.upstream.lfsRight(body.slice()) : asked
   if (right === 'lfs' || !holder.claims.can.includes(right)) throw new Refusal('not_allowed')
 
-  const credential = await redeem(app, holder)
-  const first = method === 'GET'
-  const { account } = credential
+  const first = method === 'GET' && app.env.ACCESS !== undefined
+  const credential = await redeem(app, holder, { named: first })
+  const { account = '' } = credential
   const access = { provider: holder.claims.provider, account, repo, right }
   const known = first ? await knownAccess(app, access) : undefined
   if (known === false) throw new Refusal('upstream_refused', { status: 404 })
