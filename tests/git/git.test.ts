@@ -1,12 +1,13 @@
 /** git itself, through the Worker, as a new user would try it. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { createServer, request as send } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { load, type Latchkey } from 'latchkey'
-import type { Workspace } from './client.ts'
+import { command, run, Workspace } from './client.ts'
 import { startGitStage, type GitStage } from './stage.ts'
 import { startStorage } from './upstream.ts'
 
@@ -83,6 +84,26 @@ describe('a host that speaks as GitHub does', () => {
       await one.read('.gitconfig'),
     ])
       assert.ok(!text.includes(secret) && !text.includes(capability))
+  })
+
+  test('the README, word for word', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    const [, typed = ''] = /## Git without the token\n[^]*?```sh\n([^]*?)```/.exec(readme) ?? []
+    const { capability } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
+    const script = typed
+      .replaceAll('https://keys.example', stage.address)
+      .replace(/lkc1\S+/, capability)
+      .replace('npx latchkey', `${process.execPath} ${command}`)
+      .replace('octo-org/hello', 'ada/one')
+    const workspace = await Workspace.of(`${stage.folder}/reader`, '[user]\n')
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: workspace.folder,
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_TERMINAL_PROMPT: '0',
+    }
+    await run('sh', ['-euc', script], { cwd: workspace.folder, env })
+    assert.equal(await workspace.read('one/file2'), '2\n')
   })
 
   test('every protocol version, and a request that is compressed', async () => {
