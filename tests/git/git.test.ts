@@ -1,7 +1,7 @@
 /** git itself, through the Worker, as a new user would try it. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { createServer, request as send } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
@@ -677,6 +677,36 @@ describe('a host that speaks as GitHub does', () => {
         assert.equal(storage.seen[0]!.headers['x-signed'], undefined)
       } finally {
         stage.upstream.intercept = undefined
+        await storage.close()
+      }
+    })
+
+    test('git-lfs itself, with the host and with storage elsewhere', async (t) => {
+      const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/empty'), ...both })
+      const one = await stage.workspace('lfs', capability)
+      if ((await one.git(['lfs', 'version'])).status !== 0) return t.skip('git-lfs is not installed')
+      const { files } = stage.upstream
+      files.clear()
+      const storage = await startStorage(files)
+      try {
+        await one.must(['lfs', 'install'])
+        await one.must(['clone', '-q', remote, 'work'])
+        await one.must(['-C', 'work', 'lfs', 'track', '*.bin'])
+        for (const where of [undefined, storage.address]) {
+          stage.upstream.storage = where
+          const large = randomBytes(200_000)
+          await commit(one, 'large.bin', large)
+          await one.must(['-C', 'work', 'push', '-q', 'origin', 'main'])
+          assert.ok(files.get(createHash('sha256').update(large).digest('hex'))?.equals(large))
+          const folder = where ? 'from-storage' : 'from-host'
+          await rm(`${one.folder}/work/.git/lfs/objects`, { recursive: true })
+          await one.must(['clone', '-q', remote, folder])
+          assert.ok((await readFile(`${one.folder}/${folder}/large.bin`)).equals(large))
+        }
+        assert.equal(storage.seen.length, 2)
+        assert.ok(storage.seen.every(({ headers }) => headers.authorization === undefined))
+      } finally {
+        stage.upstream.storage = undefined
         await storage.close()
       }
     })
