@@ -1147,6 +1147,8 @@ export interface Capabilities {
       now: number
       container?: string
       epoch?: number
+      purpose?: CapabilityClaims['purpose']
+      provider?: string
     },
   ): CapabilityClaims & {
     readonly issuedAt: number
@@ -1387,6 +1389,9 @@ export interface RevocationRequest {
   readonly member: 'token' | 'access_token'
   readonly token: 'refresh' | 'access'
 }
+export interface GitHost extends RepoHost {
+  readonly user: string
+}
 export interface ProviderSettings {
   readonly name: string
   readonly title: string
@@ -1405,6 +1410,7 @@ export interface ProviderSettings {
   readonly pkce: boolean
   readonly asIssuer?: string
   readonly issRequired: boolean
+  readonly git?: GitHost
   readonly clientSecretName?: string
   readonly webhookSecretName?: string
 }
