@@ -129,6 +129,38 @@ describe('a host that speaks as GitHub does', () => {
     assert.match(Buffer.from(await answer.arrayBuffer()).toString('latin1'), /^0008NAK\nPACK/)
   })
 
+  test('a body that comes in chunks, and one that waits to be asked for', async () => {
+    const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
+    const posted = (headers: Readonly<Record<string, string>>) =>
+      new Promise<{ status: number; text: string }>((resolve, reject) => {
+        const type = { 'content-type': 'application/x-git-upload-pack-request', 'git-protocol': 'version=2' }
+        const all = { ...basic(capability), ...type, ...headers }
+        const sent = send(`${remote}/git-upload-pack`, { method: 'POST', headers: all }, (response) => {
+          let text = ''
+          response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+          response.once('end', () => resolve({ status: response.statusCode!, text }))
+        })
+        sent.once('error', reject)
+        const body = '0014command=ls-refs\n00010000'
+        // Who waits to be asked does not wait for ever: RFC 9110 section 10.1.1.
+        const write = (): void => {
+          sent.write(body.slice(0, 9))
+          setTimeout(() => sent.end(body.slice(9)), 20)
+        }
+        if (!headers['expect']) return write()
+        const timer = setTimeout(write, 1_000)
+        sent.once('continue', () => {
+          clearTimeout(timer)
+          write()
+        })
+      })
+    for (const headers of [{}, { expect: '100-continue' }]) {
+      const { status, text } = await posted(headers)
+      assert.equal(status, 200)
+      assert.match(text, / refs\/heads\/main\n0000$/)
+    }
+  })
+
   test('a header instead of a helper; Bearer; 401 where nothing is brought', async () => {
     const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
     const header = `Authorization: Basic ${Buffer.from(`git:${capability}`).toString('base64')}`
@@ -797,6 +829,74 @@ describe('a host that speaks as GitHub does', () => {
     await stage.provider.control.revoke('dee')
     const answer = await ask(first.remote, discovery, basic(second.capability))
     assert.deepEqual([answer.status, answer.text], [409, 'latchkey: reconnect_required\n'])
+  })
+})
+
+describe('github.com, as it is configured where nothing is said', () => {
+  let stage!: GitStage
+  before(async () => {
+    stage = await startGitStage('github', {}, true)
+    await stage.connect('ada')
+    await stage.upstream.create('ada/one')
+  })
+  after(() => stage?.close())
+
+  test('clone and push by the short name', async () => {
+    const { capability, remote, repo } = await stage.mint('ada', { repo: 'Ada/One', ...both })
+    assert.equal(repo, 'https://github.com/ada/one.git')
+    const workspace = await stage.workspace('wide', capability)
+    await workspace.must(['clone', '-q', remote, 'work'])
+    await commit(workspace, 'file', 'x')
+    await workspace.must(['-C', 'work', 'push', '-q', 'origin', 'main'])
+    for (const { headers } of stage.upstream.seen.filter(({ url }) => url.startsWith('/ada/one')))
+      assert.equal(headers.host, 'github.com')
+  })
+
+  test('pull requests and comments, for whoever has a capability for those', async () => {
+    const wanted = { repo: 'ada/one', can: ['read', 'write'], purpose: 'api' }
+    const { capability, remote } = await stage.mint('ada', wanted)
+    const git = await stage.mint('ada', { ...wanted, purpose: 'git' })
+    const reader = await stage.mint('ada', { ...wanted, can: ['read'] })
+    const post = { method: 'POST', body: '{"body":"x"}' }
+    stage.upstream.seen.length = 0
+    const rows: [string, string, number, string, RequestInit?][] = [
+      ['/pulls/7', capability, 200, '{"path":"/repos/ada/one/pulls/7","canary":"Bearer ghu_"}'],
+      [
+        '/pulls/7/comments?per_page=100&page=2',
+        capability,
+        200,
+        '{"path":"/repos/ada/one/pulls/7/comments?per_page=100&page=2","canary":"Bearer ghu_"}',
+      ],
+      [
+        '/issues/7/comments',
+        capability,
+        200,
+        '{"path":"/repos/ada/one/issues/7/comments","canary":"Bearer ghu_"}',
+        post,
+      ],
+      ['/issues/7/comments', reader.capability, 403, 'latchkey: not_allowed\n', post],
+      ['/pulls/7', git.capability, 401, 'latchkey: capability_invalid\n'],
+      [
+        '/pulls/7/merge',
+        capability,
+        403,
+        'latchkey: upstream_request_invalid\n',
+        { method: 'PUT', body: '{}' },
+      ],
+      ['/pulls/7/../../../two/pulls/7', capability, 404, ''],
+      [discovery, capability, 401, 'latchkey: capability_invalid\n'],
+    ]
+    for (const [path, text, status, expected, init] of rows) {
+      const answer = await ask(remote, path, basic(text), init)
+      assert.equal(answer.status, status, path)
+      if (expected !== '') assert.equal(answer.text, expected, path)
+    }
+    assert.deepEqual(
+      stage.upstream.seen.map(({ headers }) => headers.host),
+      Array(3).fill('api.github.com'),
+    )
+    const other = `${stage.address}/git/github/ada/two.git`
+    assert.equal((await ask(other, '/pulls/7', basic(capability))).text, 'latchkey: repository_mismatch\n')
   })
 })
 

@@ -7,7 +7,15 @@ import { Refusal } from './refusal.ts'
 import type { Generation, Redemption } from './vault.ts'
 
 /** Everything else that a client says is between it and us. */
-const passedOn = ['accept', 'content-encoding', 'content-type', 'git-protocol', 'range', 'user-agent']
+const passedOn = [
+  'accept',
+  'content-encoding',
+  'content-type',
+  'git-protocol',
+  'range',
+  'user-agent',
+  'x-github-api-version',
+]
 /** Everything else that a provider says is between it and us. */
 const passedBack = [
   'accept-ranges',
