@@ -2,7 +2,7 @@
 //   cpp        a whole C++ file: compiled, and run when it has a main
 //   ts         type-checked strictly for Node
 //   ts worker  type-checked strictly for a Worker
-//   sh         every line starts a script, a preset or a file that exists
+//   sh         every line starts a script, a preset or a file that exists, and names commands of the package that it has
 //   json(c)    parses
 // Any other word is text and is not looked at; a fence without a word is refused.
 import { spawnSync } from 'node:child_process'
@@ -77,7 +77,12 @@ function typeCheck(text, name, options) {
   return run('tsc', '-p', `${work}/${name}.tsconfig.json`)
 }
 
+// What the package's own command does, as its usage says.
+const usage = readFileSync(`${root}/js-glue/src/cli.ts`, 'utf8').match(/usage: latchkey ([\w-]+)/)[1]
+
 function isCommand(line) {
+  const ours = line.match(/\bnpx latchkey ([\w-]+)/)
+  if (ours && ours[1] !== usage) return false
   const words = line.replace(/^(?:[A-Z_]+=\S*\s+)+/, '').split(/\s+/)
   if (words[0] === 'npm') {
     const script = words[1] === 'run' ? words[2] : words[1]
@@ -85,7 +90,7 @@ function isCommand(line) {
   }
   if (words[0] === 'cmake')
     return words.slice(1).every((word, i, all) => all[i - 1] !== '--preset' || presets.includes(word))
-  if (['git', 'cd', 'curl', 'openssl', 'node', 'npx', 'wrangler'].includes(words[0])) return true
+  if (['export', 'git', 'cd', 'curl', 'openssl', 'node', 'npx', 'wrangler'].includes(words[0])) return true
   return existsSync(`${root}/${words[0]}`)
 }
 

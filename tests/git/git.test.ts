@@ -1,12 +1,13 @@
 /** git itself, through the Worker, as a new user would try it. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { readFile, rm } from 'node:fs/promises'
 import { createServer, request as send } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { load, type Latchkey } from 'latchkey'
-import type { Workspace } from './client.ts'
+import { command, run, Workspace } from './client.ts'
 import { startGitStage, type GitStage } from './stage.ts'
 import { startStorage } from './upstream.ts'
 
@@ -85,6 +86,26 @@ describe('a host that speaks as GitHub does', () => {
       assert.ok(!text.includes(secret) && !text.includes(capability))
   })
 
+  test('the README, word for word', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    const [, typed = ''] = /## Git without the token\n[^]*?```sh\n([^]*?)```/.exec(readme) ?? []
+    const { capability } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
+    const script = typed
+      .replaceAll('https://keys.example', stage.address)
+      .replace(/lkc1\S+/, capability)
+      .replace('npx latchkey', `${process.execPath} ${command}`)
+      .replace('octo-org/hello', 'ada/one')
+    const workspace = await Workspace.of(`${stage.folder}/reader`, '[user]\n')
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: workspace.folder,
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_TERMINAL_PROMPT: '0',
+    }
+    await run('sh', ['-euc', script], { cwd: workspace.folder, env })
+    assert.equal(await workspace.read('one/file2'), '2\n')
+  })
+
   test('every protocol version, and a request that is compressed', async () => {
     const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
     const workspace = await stage.workspace('versions', capability)
@@ -106,6 +127,38 @@ describe('a host that speaks as GitHub does', () => {
     assert.equal(answer.status, 200)
     assert.equal(answer.headers.get('content-type'), 'application/x-git-upload-pack-result')
     assert.match(Buffer.from(await answer.arrayBuffer()).toString('latin1'), /^0008NAK\nPACK/)
+  })
+
+  test('a body that comes in chunks, and one that waits to be asked for', async () => {
+    const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
+    const posted = (headers: Readonly<Record<string, string>>) =>
+      new Promise<{ status: number; text: string }>((resolve, reject) => {
+        const type = { 'content-type': 'application/x-git-upload-pack-request', 'git-protocol': 'version=2' }
+        const all = { ...basic(capability), ...type, ...headers }
+        const sent = send(`${remote}/git-upload-pack`, { method: 'POST', headers: all }, (response) => {
+          let text = ''
+          response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+          response.once('end', () => resolve({ status: response.statusCode!, text }))
+        })
+        sent.once('error', reject)
+        const body = '0014command=ls-refs\n00010000'
+        // Who waits to be asked does not wait for ever: RFC 9110 section 10.1.1.
+        const write = (): void => {
+          sent.write(body.slice(0, 9))
+          setTimeout(() => sent.end(body.slice(9)), 20)
+        }
+        if (!headers['expect']) return write()
+        const timer = setTimeout(write, 1_000)
+        sent.once('continue', () => {
+          clearTimeout(timer)
+          write()
+        })
+      })
+    for (const headers of [{}, { expect: '100-continue' }]) {
+      const { status, text } = await posted(headers)
+      assert.equal(status, 200)
+      assert.match(text, / refs\/heads\/main\n0000$/)
+    }
   })
 
   test('a header instead of a helper; Bearer; 401 where nothing is brought', async () => {
@@ -660,6 +713,36 @@ describe('a host that speaks as GitHub does', () => {
       }
     })
 
+    test('git-lfs itself, with the host and with storage elsewhere', async (t) => {
+      const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/empty'), ...both })
+      const one = await stage.workspace('lfs', capability)
+      if ((await one.git(['lfs', 'version'])).status !== 0) return t.skip('git-lfs is not installed')
+      const { files } = stage.upstream
+      files.clear()
+      const storage = await startStorage(files)
+      try {
+        await one.must(['lfs', 'install'])
+        await one.must(['clone', '-q', remote, 'work'])
+        await one.must(['-C', 'work', 'lfs', 'track', '*.bin'])
+        for (const where of [undefined, storage.address]) {
+          stage.upstream.storage = where
+          const large = randomBytes(200_000)
+          await commit(one, 'large.bin', large)
+          await one.must(['-C', 'work', 'push', '-q', 'origin', 'main'])
+          assert.ok(files.get(createHash('sha256').update(large).digest('hex'))?.equals(large))
+          const folder = where ? 'from-storage' : 'from-host'
+          await rm(`${one.folder}/work/.git/lfs/objects`, { recursive: true })
+          await one.must(['clone', '-q', remote, folder])
+          assert.ok((await readFile(`${one.folder}/${folder}/large.bin`)).equals(large))
+        }
+        assert.equal(storage.seen.length, 2)
+        assert.ok(storage.seen.every(({ headers }) => headers.authorization === undefined))
+      } finally {
+        stage.upstream.storage = undefined
+        await storage.close()
+      }
+    })
+
     test('locks are verified with the right to push', async () => {
       const writer = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), ...both })
       const headers = { ...basic(writer.capability), 'content-type': type }
@@ -746,6 +829,74 @@ describe('a host that speaks as GitHub does', () => {
     await stage.provider.control.revoke('dee')
     const answer = await ask(first.remote, discovery, basic(second.capability))
     assert.deepEqual([answer.status, answer.text], [409, 'latchkey: reconnect_required\n'])
+  })
+})
+
+describe('github.com, as it is configured where nothing is said', () => {
+  let stage!: GitStage
+  before(async () => {
+    stage = await startGitStage('github', {}, true)
+    await stage.connect('ada')
+    await stage.upstream.create('ada/one')
+  })
+  after(() => stage?.close())
+
+  test('clone and push by the short name', async () => {
+    const { capability, remote, repo } = await stage.mint('ada', { repo: 'Ada/One', ...both })
+    assert.equal(repo, 'https://github.com/ada/one.git')
+    const workspace = await stage.workspace('wide', capability)
+    await workspace.must(['clone', '-q', remote, 'work'])
+    await commit(workspace, 'file', 'x')
+    await workspace.must(['-C', 'work', 'push', '-q', 'origin', 'main'])
+    for (const { headers } of stage.upstream.seen.filter(({ url }) => url.startsWith('/ada/one')))
+      assert.equal(headers.host, 'github.com')
+  })
+
+  test('pull requests and comments, for whoever has a capability for those', async () => {
+    const wanted = { repo: 'ada/one', can: ['read', 'write'], purpose: 'api' }
+    const { capability, remote } = await stage.mint('ada', wanted)
+    const git = await stage.mint('ada', { ...wanted, purpose: 'git' })
+    const reader = await stage.mint('ada', { ...wanted, can: ['read'] })
+    const post = { method: 'POST', body: '{"body":"x"}' }
+    stage.upstream.seen.length = 0
+    const rows: [string, string, number, string, RequestInit?][] = [
+      ['/pulls/7', capability, 200, '{"path":"/repos/ada/one/pulls/7","canary":"Bearer ghu_"}'],
+      [
+        '/pulls/7/comments?per_page=100&page=2',
+        capability,
+        200,
+        '{"path":"/repos/ada/one/pulls/7/comments?per_page=100&page=2","canary":"Bearer ghu_"}',
+      ],
+      [
+        '/issues/7/comments',
+        capability,
+        200,
+        '{"path":"/repos/ada/one/issues/7/comments","canary":"Bearer ghu_"}',
+        post,
+      ],
+      ['/issues/7/comments', reader.capability, 403, 'latchkey: not_allowed\n', post],
+      ['/pulls/7', git.capability, 401, 'latchkey: capability_invalid\n'],
+      [
+        '/pulls/7/merge',
+        capability,
+        403,
+        'latchkey: upstream_request_invalid\n',
+        { method: 'PUT', body: '{}' },
+      ],
+      ['/pulls/7/../../../two/pulls/7', capability, 404, ''],
+      [discovery, capability, 401, 'latchkey: capability_invalid\n'],
+    ]
+    for (const [path, text, status, expected, init] of rows) {
+      const answer = await ask(remote, path, basic(text), init)
+      assert.equal(answer.status, status, path)
+      if (expected !== '') assert.equal(answer.text, expected, path)
+    }
+    assert.deepEqual(
+      stage.upstream.seen.map(({ headers }) => headers.host),
+      Array(3).fill('api.github.com'),
+    )
+    const other = `${stage.address}/git/github/ada/two.git`
+    assert.equal((await ask(other, '/pulls/7', basic(capability))).text, 'latchkey: repository_mismatch\n')
   })
 })
 

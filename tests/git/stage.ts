@@ -43,6 +43,8 @@ interface User {
 export async function startGitStage(
   host: Host,
   settings: { readonly accessSeconds?: number } = {},
+  /** The Worker knows it as github.com, and every address leads to it. */
+  wide = false,
 ): Promise<GitStage> {
   const { kind, user, base } = hosts[host]
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-git-'))
@@ -73,8 +75,10 @@ export async function startGitStage(
     const stage = await startStage({
       kind,
       settings,
+      ...(wide && { outbound: upstream.address.slice('http://'.length) }),
       provider: (address) => {
         provider = address
+        if (wide) return {}
         const gitUrl = `${upstream.address}${base}`
         return host === 'github'
           ? { gitUrl, revocationUrl: `${address}/applications/{client_id}/token` }

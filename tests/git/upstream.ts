@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import {
   createServer,
+  request as send,
   type IncomingHttpHeaders,
   type IncomingMessage,
   type Server,
@@ -67,6 +68,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     serve(request, response).catch(() => response.destroy())
   })
   const address = await listen(server)
+  const hosts = [address.slice('http://'.length), 'github.com', 'api.github.com']
   const upstream: Upstream = {
     address,
     folder,
@@ -88,7 +90,11 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = request
+    const { host = '' } = headers
+    if (!hosts.includes(host)) return forward(request, response)
     seen.push({ method, url, headers })
+    if (host === 'api.github.com')
+      return json(response, { path: url, canary: headers.authorization?.slice(0, 11) })
     if (await upstream.intercept?.(request, response)) return
     for (const [name, value] of Object.entries(telltale)) response.setHeader(name, value)
     const path = new URL(url, address).pathname
@@ -166,6 +172,17 @@ export async function startStorage(
       await new Promise((resolve) => server.close(resolve))
     },
   }
+}
+
+/** To whoever it is for: where this server stands in for the whole network. */
+function forward(request: IncomingMessage, response: ServerResponse): void {
+  const { method, url, headers } = request
+  const sent = send(`http://${headers.host}${url}`, { method, headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    answer.pipe(response)
+  })
+  sent.once('error', () => response.destroy())
+  request.pipe(sent)
 }
 
 async function listen(server: Server): Promise<string> {

@@ -69,6 +69,7 @@ export interface StageOptions {
   readonly objects?: Deployment['objects']
   readonly services?: Deployment['services']
   readonly pinned?: boolean
+  readonly outbound?: string
 }
 
 const client = { clientId: 'client-1', clientSecret: 'secret-1' }
@@ -121,7 +122,7 @@ async function startOurs(
   port: number,
   { kind, address }: Provider,
   tokenHost: string,
-  { entry, objects = [], services = [], pinned = false, inspectorPort, provider }: StageOptions,
+  { entry, objects = [], services = [], pinned = false, inspectorPort, provider, outbound }: StageOptions,
 ): Promise<Ours> {
   const lk = await load()
   const base = await shipped(entry)
@@ -147,6 +148,7 @@ async function startOurs(
     objects: [...base.objects, ...objects],
     services,
     pinned,
+    ...(outbound !== undefined && { outbound }),
     vars: {
       LATCHKEY_DEV: '1',
       ENABLE_CONNECT: 'true',

@@ -21,6 +21,8 @@ export interface Deployment {
   readonly services?: readonly { readonly name: string; readonly entrypoint: string }[]
   /** Objects stay in memory, asked for or not. */
   readonly pinned?: boolean
+  /** The one server, as `host:port`, that everything goes to that the Worker sends, whatever its address. */
+  readonly outbound?: string
   /** The files behind the binding ASSETS. */
   readonly assets?: string
   readonly vars: Readonly<Record<string, string>>
@@ -63,7 +65,15 @@ export async function shipped(
 const quoted = JSON.stringify
 
 function configOf(
-  { compatibilityDate, objects, services: entrypoints = [], pinned = false, assets, vars }: Deployment,
+  {
+    compatibilityDate,
+    objects,
+    services: entrypoints = [],
+    pinned = false,
+    outbound,
+    assets,
+    vars,
+  }: Deployment,
   port: number,
   disk: string,
 ): string {
@@ -84,7 +94,9 @@ function configOf(
   )
   const services = [
     '(name = "worker", worker = .worker)',
-    '(name = "loopback", network = (allow = ["127.0.0.0/8"]))',
+    outbound === undefined
+      ? '(name = "loopback", network = (allow = ["127.0.0.0/8"]))'
+      : `(name = "loopback", external = (address = ${quoted(outbound)}, http = ()))`,
     `(name = "disk", disk = (path = ${quoted(disk)}, writable = true))`,
     ...(assets === undefined ? [] : [`(name = "assets", disk = (path = ${quoted(assets)}))`]),
   ]

@@ -4,10 +4,18 @@ import { judge } from './access.ts'
 import type { App } from './app.ts'
 import { refusal, vaultOf } from './connections.ts'
 import { Refusal } from './refusal.ts'
-import type { Generation } from './vault.ts'
+import type { Generation, Redemption } from './vault.ts'
 
 /** Everything else that a client says is between it and us. */
-const passedOn = ['accept', 'content-encoding', 'content-type', 'git-protocol', 'range', 'user-agent']
+const passedOn = [
+  'accept',
+  'content-encoding',
+  'content-type',
+  'git-protocol',
+  'range',
+  'user-agent',
+  'x-github-api-version',
+]
 /** Everything else that a provider says is between it and us. */
 const passedBack = [
   'accept-ranges',
@@ -29,7 +37,8 @@ export interface Holder {
 export interface Credential {
   readonly accessToken: string
   readonly generation: Generation
-  readonly account: string
+  /** The provider's id of the account, where it was asked for. */
+  readonly account?: string
 }
 
 export interface Outgoing {
@@ -56,11 +65,15 @@ export interface Upstream {
 }
 
 /** One call: the vault verifies the capability once more, and renews a token that is about to end. */
-export async function redeem(app: App, holder: Holder, rejected?: Generation): Promise<Credential> {
+export async function redeem(
+  app: App,
+  holder: Holder,
+  { named = false, rejected }: Pick<Redemption, 'named' | 'rejected'> = {},
+): Promise<Credential> {
   const { owner, provider } = holder.claims
   const { text: capability, container } = holder
   const vault = vaultOf(app, { owner, provider })
-  const result = await vault.redeem({ capability, container, ...(rejected && { rejected }) })
+  const result = await vault.redeem({ capability, container, named, ...(rejected && { rejected }) })
   if (result.outcome === 'refused') throw new Refusal(result.code)
   if (result.outcome !== 'ok') throw refusal(result)
   return result
@@ -111,7 +124,7 @@ export async function sendWithCredential(
     if (response.status === 401 && authorization !== undefined && !rejected) {
       rejected = true
       await response.body?.cancel()
-      credential = await redeem(app, holder, credential.generation)
+      credential = await redeem(app, holder, { rejected: credential.generation })
       if (!isRepeatable) throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
       continue
     }

@@ -27,6 +27,9 @@ export interface GitCall {
   readonly container?: string
 }
 
+/** Pull requests and comments, asked for with a capability of their own purpose. */
+const isApi = (tail: string): boolean => /^(?:pulls|issues)\//.test(tail)
+
 const lfsType = 'application/vnd.git-lfs+json'
 
 /** Refusals are said in the words of whoever asks: git shows plain text, git-lfs reads JSON. */
@@ -56,22 +59,25 @@ async function answer(app: App, call: GitCall): Promise<Response> {
   const base = `${host.plain ? 'http' : 'https'}://${host.host}${host.base ?? ''}`
   const named = `${base}/${call.path}.git`
   const repo = lk.repo.parse(holder.claims.repo ?? named, { hosts: [host] })
-  const show = basic(host)
+  const api = isApi(tail)
+  const show = api ? bearer : basic(host)
   if (isTransfer(tail)) {
     if (lk.repo.parse(named, { hosts: [host] }).cloneUrl !== repo.cloneUrl)
       throw new Refusal('repository_mismatch')
     return await transfer(app, holder, { repo, tail, request, show })
   }
 
-  const url = `${named}/${tail}${call.search}`
+  // Where a host has no such API the core lets nothing go there.
+  const resource = api ? `https://api.${host.host}/repos/${call.path}` : named
+  const url = `${resource}/${tail}${call.search}`
   const asked = lk.upstream.check(repo, { method, url })
   const body = asked === 'lfs' ? await readBytes(request.body) : request.body
   const right = body instanceof Uint8Array ? lk.upstream.lfsRight(body.slice()) : asked
   if (right === 'lfs' || !holder.claims.can.includes(right)) throw new Refusal('not_allowed')
 
-  const credential = await redeem(app, holder)
-  const first = method === 'GET'
-  const { account } = credential
+  const first = !api && method === 'GET' && app.env.ACCESS !== undefined
+  const credential = await redeem(app, holder, { named: first })
+  const { account = '' } = credential
   const access = { provider: holder.claims.provider, account, repo, right }
   const known = first ? await knownAccess(app, access) : undefined
   if (known === false) throw new Refusal('upstream_refused', { status: 404 })
@@ -93,12 +99,13 @@ async function answer(app: App, call: GitCall): Promise<Response> {
 }
 
 /** Who asks, as far as can be said without asking the vault. */
-function holderOf(app: App, { provider, request, container: known }: GitCall): Holder {
+function holderOf(app: App, { provider, request, tail, container: known }: GitCall): Holder {
   const presented = capabilityOf(request.headers)
   if (!presented) throw new Refusal('capability_missing')
   const { text } = presented
   const container = known ?? presented.container
-  const expected = { now: Date.now(), container, purpose: 'git', provider } as const
+  const purpose = isApi(tail) ? 'api' : 'git'
+  const expected = { now: Date.now(), container, purpose, provider } as const
   return { text, container, claims: app.lk.capability.verify(app.config.keys, text, expected) }
 }
 
@@ -120,6 +127,8 @@ function capabilityOf(headers: Headers): { readonly text: string; readonly conta
     ? undefined
     : { text: pair.slice(colon + 1), container: pair.slice(0, colon) }
 }
+
+const bearer: Show = (accessToken) => `Bearer ${accessToken}`
 
 const basic =
   ({ user }: GitHost): Show =>

@@ -70,12 +70,14 @@ export interface Marked {
 export interface Redemption {
   readonly capability: string
   readonly container: string
+  /** Whether the account is to be named. */
+  readonly named?: boolean
   /** The generation whose token the provider has refused. */
   readonly rejected?: Generation
 }
 
 export type Redeemed =
-  (Token & { readonly account: string }) | NoToken | { readonly outcome: 'refused'; readonly code: Code }
+  (Token & { readonly account?: string }) | NoToken | { readonly outcome: 'refused'; readonly code: Code }
 
 /** What the application keeps beside a connection. */
 interface Details {
@@ -165,14 +167,16 @@ export class Vault extends DurableObject<Env> {
   }
 
   /** A token for whoever brings a capability, verified here once more: what has ended stays ended. */
-  async redeem({ capability, container, rejected }: Redemption): Promise<Redeemed> {
+  async redeem({ capability, container, named = false, rejected }: Redemption): Promise<Redeemed> {
     try {
       const epoch = this.epoch()
       this.#verify(capability, container, epoch)
       const result = rejected ? await this.reportRejected(rejected) : await this.#fetch(redeemedValidityMs)
       // What ended while the provider was asked counts too.
       if (this.epoch() !== epoch) this.#verify(capability, container, this.epoch())
-      return result.outcome === 'ok' ? { ...result, account: (await this.#held())?.account ?? '' } : result
+      return result.outcome === 'ok' && named
+        ? { ...result, account: (await this.#held())?.account ?? '' }
+        : result
     } catch (error) {
       const code = codeOf(error)
       if (code === 'store_unavailable') throw error
