@@ -120,6 +120,9 @@ describe('what crosses', () => {
       },
     })
     assert.deepEqual(admission.plan(watched, null, null, { now }), planned({}))
+    const modes = ['code']
+    Object.defineProperty(modes, 0, { get: () => (planned({ turn: 'another' }), 'code') })
+    assert.deepEqual(planned({ modes }), planned({ modes: ['code'] }))
     assert.equal(new Set(read).size, read.length)
   })
 
