@@ -131,6 +131,14 @@
 // scopeFamily: plain github github_app gitlab bitbucket
 // repoProvider:  github gitlab bitbucket git
 // right:  fetch push read write lfs
+// repository:  generic_git github gitlab
+// offer: none credential malformed
+// admissionAct: nothing refuse acknowledge write send
+// admissionBlob: keep credential intent wipe
+// messageStage: absent marked queued sent done failed lapsed
+// messageCredential: none stored superseded
+// deliveryFailure: none interrupted starting unreachable setup_failed rate_limited overloaded permanent
+// messageOutcome:  accepted undelivered completed aborted
 // runStatus:  running completed errored truncated aborted
 // phase:  foreground background processing unclaimed
 // found:  running finished window_passed aborted
@@ -157,14 +165,6 @@
 // scheduleReason:  already_advanced next_tick after_quota unreadable out_of_range
 // faultSeen:  first window_over within_window clock_moved
 // rated:  new_window within_limit not_charged limited
-// repository:  generic_git github gitlab
-// offer: none credential malformed
-// admissionAct: nothing refuse acknowledge write send
-// admissionBlob: keep credential intent wipe
-// messageStage: absent marked queued sent done failed lapsed
-// messageCredential: none stored superseded
-// deliveryFailure: none interrupted starting unreachable setup_failed rate_limited overloaded permanent
-// messageOutcome:  accepted undelivered completed aborted
 
 // dist/admission-types.d.ts
 import type { abi } from './abi.gen.ts'

@@ -101,11 +101,7 @@ function plan(
   const offer = numberIn(enums.offer, candidate.offer)
   return ask(module, 'plan', now, () => {
     module.putTime(to('composed_at_ms') >>> 3, composedAt === undefined ? -1 : composedAt)
-    for (const [name, text] of Object.entries(texts)) {
-      // Absent is no empty text.
-      if (typeof text !== 'string') throw new TypeError('latchkey: expected a string')
-      module.sliceText(to(name as keyof typeof texts), text)
-    }
+    for (const name of ['id', 'turn', 'mode', 'model'] as const) module.sliceText(to(name), texts[name])
     putNames(module, to('modes'), modes)
     putNames(module, to('models'), known)
     if (session !== null) module.sliceBytes(to('session'), session)

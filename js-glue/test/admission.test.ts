@@ -1,5 +1,6 @@
 // A session's messages against a slow model written from the documents, and what crosses on the way.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { abi } from '../src/abi.gen.ts'
@@ -15,6 +16,7 @@ import { openLatchkey, refusal, residue } from './support.ts'
 
 const edge = openLatchkey()
 const { admission } = edge.api
+const header = readFileSync(new URL('../../include/latchkey/admission.hpp', import.meta.url), 'utf8')
 const now = 1_767_225_600_000
 const candidate: AdmissionCandidate = {
   id: 'm-1',
@@ -33,15 +35,24 @@ const refused = (changes: object): string | undefined => {
 }
 
 describe('what crosses', () => {
-  it('names are those of the core', () => {
+  it('the names are the enumerators of the core, each at its number', () => {
     const { enums } = abi
-    assert.deepEqual(enums.repository, [null, 'generic_git', 'github', 'gitlab'])
-    assert.deepEqual(enums.offer, ['none', 'credential', 'malformed'])
-    assert.deepEqual(enums.admissionAct, ['nothing', 'refuse', 'acknowledge', 'write', 'send'])
-    assert.deepEqual(enums.admissionBlob, ['keep', 'credential', 'intent', 'wipe'])
-    assert.deepEqual(enums.messageStage, ['absent', 'marked', 'queued', 'sent', 'done', 'failed', 'lapsed'])
-    assert.deepEqual(enums.messageCredential, ['none', 'stored', 'superseded'])
-    assert.deepEqual(enums.messageOutcome, [null, 'accepted', 'undelivered', 'completed', 'aborted'])
+    const names = {
+      Repository: enums.repository,
+      Offer: enums.offer,
+      Act: enums.admissionAct,
+      Blob: enums.admissionBlob,
+      Stage: enums.messageStage,
+      Credential: enums.messageCredential,
+      Failure: enums.deliveryFailure,
+      Outcome: enums.messageOutcome,
+    }
+    for (const [type, list] of Object.entries(names)) {
+      const [, body] = header.match(new RegExp(`enum class ${type} : std::uint8_t \\{([^}]*)\\}`))!
+      const written = [...body!.matchAll(/(\w+) = (\d+)/g)].map(([, name, number]) => [name, Number(number)])
+      const known = list.flatMap((name, number) => (name === null ? [] : [[name, number]]))
+      assert.deepEqual(known, written, type)
+    }
     assert.deepEqual(Object.keys(ladders), enums.deliveryFailure.slice(1))
   })
 
@@ -109,6 +120,9 @@ describe('what crosses', () => {
       },
     })
     assert.deepEqual(admission.plan(watched, null, null, { now }), planned({}))
+    const modes = ['code']
+    Object.defineProperty(modes, 0, { get: () => (planned({ turn: 'another' }), 'code') })
+    assert.deepEqual(planned({ modes }), planned({ modes: ['code'] }))
     assert.equal(new Set(read).size, read.length)
   })
 

@@ -23,6 +23,8 @@ const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}`, NO_COLOR: '
 
 const modules = [
   'abi.gen',
+  'admission',
+  'admission-types',
   'answers',
   'classify',
   'cli',

@@ -30,6 +30,12 @@ const routes: readonly (readonly [string, readonly string[]])[] = [
   ['/disconnect/good', ['POST']],
   ['/dev/sign-in', ['GET', 'POST']],
   ['/dev/sign-out', ['POST']],
+  ['/api/sessions/s-1', ['GET', 'HEAD']],
+  ['/api/sessions/s-1/messages', ['POST']],
+  ['/api/sessions/s-1/next', ['POST']],
+  ['/api/sessions/s-1/messages/m-1/settle', ['POST']],
+  ['/api/sessions/s-1/capabilities', ['POST']],
+  ['/api/sessions/s-1/credential', ['POST']],
 ]
 
 const expectSecured = (response: Response): void => {
@@ -78,6 +84,12 @@ test.each([
   '/wrangler.jsonc',
   '/.dev.vars',
   '/%2e%2e/package.json',
+  '/api/sessions/',
+  '/api/sessions/../messages',
+  '/api/sessions/s-1/',
+  '/api/sessions//messages',
+  '/api/sessions/s-1/messages/m-1',
+  '/api/sessions/a/b/messages',
 ])('T24: %s is nothing', async (path) => {
   const response = await ask(path, { headers: bearer('alex') })
   expect(response.status).toBe(404)
@@ -124,6 +136,11 @@ test('T36: a mutating request with a cookie needs proof that it is ours', async 
     ['/disconnect/good', 'POST', form, 'owner=user'],
     ['/dev/sign-in', 'POST', form, 'subject=sam'],
     ['/dev/sign-out', 'POST', form, ''],
+    ['/api/sessions/s-1/messages', 'POST', json, '{}'],
+    ['/api/sessions/s-1/next', 'POST', json, '{}'],
+    ['/api/sessions/s-1/messages/m-1/settle', 'POST', json, '{"outcome":"completed"}'],
+    ['/api/sessions/s-1/capabilities', 'POST', json, '{}'],
+    ['/api/sessions/s-1/credential', 'POST', json, '{}'],
   ] as const
   for (const [path, method, type, body] of bodies) {
     const send = async (headers: Record<string, string>): Promise<string> => {

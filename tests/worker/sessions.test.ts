@@ -6,7 +6,8 @@ import type { App } from '../../wrangler/src/app.ts'
 import { sessionIndexName, sessionName } from '../../wrangler/src/names.ts'
 import { eraseSessions } from '../../wrangler/src/session-index.ts'
 import type { Next, SessionState } from '../../wrangler/src/session-object.ts'
-import { ask, bearer, bindings, Browser, errorOf, json, keys, lk, ownOrigin } from './harness.ts'
+import worker from '../../wrangler/src/worker.ts'
+import { ask, bearer, bindings, Browser, errorOf, json, keys, lk, ownOrigin, request } from './harness.ts'
 import { baseUrl } from './variables.ts'
 
 beforeEach(async () => {
@@ -408,7 +409,7 @@ test('many at once are one', async () => {
   expect(given.filter((found) => found.message !== null)).toHaveLength(1)
 })
 
-test('marks lapse, attempts end, what has ended is forgotten, and so is a session that nobody uses', async () => {
+test('T65 marks lapse, attempts end, what has ended is forgotten, and so is a session that nobody uses', async () => {
   quiet()
   at(start)
   await failAfter(1)
@@ -795,6 +796,32 @@ test('garbage of every kind comes to a code, and nothing is stored', async () =>
   expect(await told(await send('next', { sends: 1 }))).toBe('400 request_invalid')
   for (const principal of [{}, { subject: '' }, { subject: 5 }, null])
     expect(await exports.Latchkey.session(principal as never, 's-1')).toMatchObject({ ok: false })
+})
+
+test('modes and models are configuration', async () => {
+  const answer = async (rest: Body, variables: Record<string, string>): Promise<unknown> => {
+    const init = {
+      method: 'POST',
+      headers: { ...bearer('alex'), ...json },
+      body: JSON.stringify(message('m-1', rest)),
+    }
+    const asked = request('/api/sessions/s-1/messages', init) as Parameters<typeof worker.fetch>[0]
+    return told(await worker.fetch(asked, { ...bindings, ...variables }))
+  }
+  const queued = { messageId: 'm-1', status: 'queued', position: 1, credential: 'none' }
+  expect(await answer({ mode: 'draw' }, {})).toBe('400 mode_invalid')
+  expect(await answer({ mode: 'code' }, { SESSION_MODES: ' , draw' })).toBe('400 mode_invalid')
+  expect(await answer({ mode: '' }, { SESSION_MODES: ',' })).toBe('400 mode_invalid')
+  expect(await answer({}, { SESSION_MODELS: 'b/two' })).toBe('400 model_invalid')
+  expect(await answer({ model: undefined }, { SESSION_MODELS: 'a/one' })).toBe('400 model_invalid')
+  const many = Array.from({ length: 33 }, (_, i) => `m${i}`).join()
+  expect(await answer({}, { SESSION_MODES: many })).toBe('500 misconfigured')
+  expect(await answer({}, { SESSION_MODELS: many })).toBe('500 misconfigured')
+  const most = Array.from({ length: 31 }, (_, i) => `m${i}`).join()
+  const variables = { SESSION_MODES: `code, draw,${most.slice(3)}`, SESSION_MODELS: `${most},default` }
+  expect(await answer({ mode: 'draw', model: undefined }, variables)).toEqual(queued)
+  expect(await answer({ mode: 'draw', model: 'default' }, variables)).toEqual(queued)
+  expect(await answer({ mode: 'draw', model: 'm30' }, variables)).toBe('409 message_conflict')
 })
 
 test('a record that does not open is refused and kept', async () => {

@@ -38,11 +38,16 @@ type Json = Readonly<Record<string, unknown>>
 
 /** What the Worker takes where nothing is configured. */
 const usualModes = 'code,plan,ask,debug'
-const names = (text: string): string[] =>
-  text
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
+const unnamedModel = 'default'
+const mostNames = 32
+
+/** Names with commas between. */
+function names(configured: string): string[] {
+  const found = configured.split(',').map((name) => name.trim())
+  const all = found.filter((name) => name !== '')
+  if (all.length > mostNames) throw new Refusal('misconfigured')
+  return all
+}
 
 const sessionOf = (app: App, owner: Owner, id: string) =>
   app.env.SESSION.getByName(sessionName(app.config.baseUrl, { owner, id: app.lk.guard.name(id) }))
@@ -178,7 +183,6 @@ const misread: ReadonlySet<Code> = new Set([
   'time_invalid',
   'utf8_invalid',
   'output_too_small',
-  'slice_invalid',
 ])
 
 /** An object with no other members than these. */
@@ -221,7 +225,7 @@ function incoming(app: App, message: unknown): Incoming {
       id: text(given.messageId),
       turn: text(given.turn),
       mode: text(given.mode),
-      model: given.model === undefined ? 'default' : text(given.model),
+      model: given.model === undefined ? unnamedModel : text(given.model),
       modes: names(app.env.SESSION_MODES ?? usualModes),
       models: names(app.env.SESSION_MODELS ?? ''),
       offer,
