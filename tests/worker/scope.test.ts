@@ -373,6 +373,15 @@ test('T19: what could not be cleared at once is cleared later, and given up in t
   expect(await sourceOf(ada)).toBe('org')
   expect(await sql('org', 'acme', 'SELECT id FROM shadow')).toEqual([])
 
+  // What came in between is one's own again, and stays.
+  const before = Date.now()
+  vi.setSystemTime(before + 1_000)
+  await connect(ada, 'user')
+  await sql('org', 'acme', `INSERT INTO shadow VALUES (1, 'ada', ${before})`)
+  await runDurableObjectAlarm(vault('org', 'acme'))
+  expect(await sourceOf(ada)).toBe('user')
+  expect(await sql('org', 'acme', 'SELECT id FROM shadow')).toEqual([])
+
   await sql('org', 'acme', `INSERT INTO shadow VALUES (1, 'ada', ${Date.now() - 25 * 3_600_000})`)
   await sql('user', 'ada', 'DROP TABLE latchkey_connection')
   await runDurableObjectAlarm(vault('org', 'acme'))
