@@ -23,6 +23,7 @@ import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
+import { runRoutes } from './run-routes.ts'
 import { decoded, reads, type Call, type Method, type Route } from './route.ts'
 import { describeSession } from './session.ts'
 import { webhook } from './webhook.ts'
@@ -55,6 +56,7 @@ const routes: readonly Route[] = [
   [/^\/api\/connections\/([^/]+)\/state$/, reads(state)],
   [/^\/api\/users\/([^/]+)$/, { DELETE: deleteUser }],
   [/^\/api\/metrics$/, reads(metrics)],
+  ...runRoutes,
   [/^\/connect\/([^/]+)$/, { GET: startConnect }],
   [
     /^\/callback\/([^/]+)$/,

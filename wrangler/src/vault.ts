@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Standing } from 'latchkey'
+import type { RunCause, Standing } from 'latchkey'
 import { Connection, type EndResult, type News, type Status, type TokenResult } from 'latchkey/connection'
 import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
 import { openApp, providerNamed, redirectUri, type App } from './app.ts'
@@ -68,6 +68,8 @@ export interface Revocation {
 const schema = `
   CREATE TABLE IF NOT EXISTS consumed (
     until INTEGER NOT NULL, nonce TEXT NOT NULL, PRIMARY KEY (until, nonce)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS watcher (
+    until INTEGER NOT NULL, thread TEXT NOT NULL, cause TEXT, PRIMARY KEY (until, thread)) WITHOUT ROWID;
   ${connectionSchema.join(';')};
 `
 
@@ -166,13 +168,47 @@ export class Vault extends DurableObject<Env> {
     return result.outcome === 'ok' && result.deleted
   }
 
+  /** A thread with a run that uses this connection: it is told when the connection has come to an end. */
+  async watch(thread: string, until: number): Promise<void> {
+    this.#sql.exec('DELETE FROM watcher WHERE thread = ? AND cause IS NULL', thread)
+    this.#sql.exec('INSERT OR REPLACE INTO watcher VALUES (?, ?, NULL)', until, thread)
+    await this.#arm(until)
+  }
+
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined
     try {
       await this.#connection().alarm()
     } finally {
       await this.#forgetConsumed()
+      await this.#tellRuns()
     }
+  }
+
+  /** Written down with the verdict, so that a crash in between only makes it late. */
+  #endRuns(cause: RunCause): void {
+    this.#sql.exec('UPDATE watcher SET cause = ? WHERE cause IS NULL', cause)
+    this.ctx.waitUntil(this.#tellRuns())
+  }
+
+  /** Each thread ends its runs once, however often it is told. One that does not answer is told again. */
+  async #tellRuns(): Promise<void> {
+    const told = this.#sql
+      .exec<{ thread: string; cause: RunCause }>('SELECT thread, cause FROM watcher WHERE cause IS NOT NULL')
+      .toArray()
+    await Promise.all(
+      told.map(async ({ thread, cause }) => {
+        try {
+          await this.env.THREAD.get(this.env.THREAD.idFromString(thread)).endRuns(this.#key, cause)
+          this.#sql.exec('DELETE FROM watcher WHERE thread = ? AND cause IS NOT NULL', thread)
+        } catch {
+          await this.#arm(Date.now() + tellAgainMs)
+        }
+      }),
+    )
+    this.#sql.exec('DELETE FROM watcher WHERE until <= ?', Date.now())
+    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM watcher').one()
+    if (next.until !== null) await this.#arm(next.until)
   }
 
   async #consume(nonce: string, until: number): Promise<boolean> {
@@ -242,6 +278,7 @@ export class Vault extends DurableObject<Env> {
   async #end(verb: (connection: Connection) => Promise<EndResult>): Promise<EndResult> {
     const former = await this.#held()
     const result = await verb(this.#connection())
+    if (result.outcome === 'ok' && result.deleted) this.#endRuns('connection_revoked')
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
     return result
   }
@@ -302,6 +339,7 @@ export class Vault extends DurableObject<Env> {
   /** Codes alone: neither a token nor a person stands in a counter or a log line. */
   #notify({ news, cause }: News): void {
     this.#count(news === 'operator_error' ? 'operator' : news)
+    if (ends.has(news)) this.#endRuns('reconnect_required')
     const line = JSON.stringify({ event: 'refresh', provider: this.#key.provider, news, cause })
     if (alerts.has(news)) console.error(line)
     else console.log(line)
@@ -322,6 +360,11 @@ export class Vault extends DurableObject<Env> {
     }
   }
 }
+
+/** No token comes of this connection any more. */
+const ends: ReadonlySet<News['news']> = new Set(['terminal', 'lost_in_flight'])
+
+const tellAgainMs = 5_000
 
 /** Somebody has to look. */
 const alerts: ReadonlySet<News['news']> = new Set([

@@ -27,6 +27,7 @@ import { route } from './routes.ts'
 
 export { AccountClaim } from './claim.ts'
 export { Counters } from './counters.ts'
+export { Thread } from './thread.ts'
 export { Vault } from './vault.ts'
 
 export default {

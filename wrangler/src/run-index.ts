@@ -1,0 +1,85 @@
+/** What operators search runs in. A copy of what the threads say, never authority; it may lag, and may not be there. */
+import type { RunCause, RunStatus } from 'latchkey'
+import type { Env } from './env.ts'
+
+export interface IndexedRun {
+  readonly id: string
+  /** A hash of who it belongs to. */
+  readonly owner: string
+  readonly thread: string
+  readonly status: RunStatus
+  readonly cause: RunCause | null
+  readonly started: number
+  readonly ended: number | null
+}
+
+const columns = 'id, owner, thread, status, cause, started, ended'
+const tidied = 100
+
+const made = new WeakMap<Env, Promise<D1Database>>()
+
+/** The database with its table in it: made once for each isolate where it is missing. */
+async function index(env: Env): Promise<D1Database | undefined> {
+  if (!env.INDEX) return undefined
+  let ready = made.get(env)
+  if (!ready) {
+    ready = make(env.INDEX)
+    made.set(env, ready)
+    ready.catch(() => made.delete(env))
+  }
+  return await ready
+}
+
+async function make(database: D1Database): Promise<D1Database> {
+  await database.batch(
+    [
+      `CREATE TABLE IF NOT EXISTS runs (
+        expires INTEGER NOT NULL, id TEXT NOT NULL, owner TEXT NOT NULL, thread TEXT NOT NULL, status TEXT NOT NULL,
+        cause TEXT, started INTEGER NOT NULL, ended INTEGER, PRIMARY KEY (expires, id)) WITHOUT ROWID`,
+      'CREATE UNIQUE INDEX IF NOT EXISTS runs_id ON runs (id)',
+      'CREATE INDEX IF NOT EXISTS runs_started ON runs (started)',
+    ].map((statement) => database.prepare(statement)),
+  )
+  return database
+}
+
+/**
+ * Writes what a run is now; `expires` is when its record ends in the index too. A run that has ended stays ended: a
+ * late write of its beginning changes nothing. What has expired goes on the way.
+ */
+export async function indexRun(env: Env, run: IndexedRun, expires: number): Promise<void> {
+  const database = await index(env)
+  if (!database) return
+  const { id, owner, thread, status, cause, started, ended } = run
+  await database.batch([
+    database
+      .prepare(
+        `INSERT INTO runs (expires, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, status = excluded.status,
+           cause = excluded.cause, ended = excluded.ended WHERE runs.ended IS NULL`,
+      )
+      .bind(expires, id, owner, thread, status, cause, started, ended),
+    database
+      .prepare(
+        `DELETE FROM runs WHERE (expires, id) IN
+           (SELECT expires, id FROM runs WHERE expires <= ? ORDER BY expires LIMIT ${tidied})`,
+      )
+      .bind(Date.now()),
+  ])
+}
+
+/** The newest first; nothing where there is no index. */
+export async function indexedRuns(
+  env: Env,
+  { status, limit }: { status?: RunStatus; limit: number },
+): Promise<IndexedRun[] | undefined> {
+  const database = await index(env)
+  if (!database) return undefined
+  const { results } = await database
+    .prepare(
+      `SELECT ${columns} FROM runs WHERE expires > ?1 AND (?2 IS NULL OR status = ?2) ORDER BY started DESC LIMIT ?3`,
+    )
+    .bind(Date.now(), status ?? null, limit)
+    .all<IndexedRun>()
+  return results
+}
