@@ -18,16 +18,19 @@ const tidied = 100
 
 const made = new WeakMap<Env, Promise<D1Database>>()
 
-/** The database with its table in it: made once for each isolate where it is missing. */
-async function index(env: Env): Promise<D1Database | undefined> {
+/** Does something in the database, with its table in it: after a failure once more, with a table made again. */
+async function within<T>(env: Env, work: (database: D1Database) => Promise<T>): Promise<T | undefined> {
   if (!env.INDEX) return undefined
-  let ready = made.get(env)
-  if (!ready) {
-    ready = make(env.INDEX)
-    made.set(env, ready)
-    ready.catch(() => made.delete(env))
+  const known = made.get(env)
+  try {
+    if (known) return await work(await known)
+  } catch {
+    // Somebody has emptied it, or it was not there for a moment.
   }
-  return await ready
+  const ready = make(env.INDEX)
+  made.set(env, ready)
+  ready.catch(() => made.delete(env))
+  return await work(await ready)
 }
 
 async function make(database: D1Database): Promise<D1Database> {
@@ -48,10 +51,8 @@ async function make(database: D1Database): Promise<D1Database> {
  * late write of its beginning changes nothing. What has expired goes on the way.
  */
 export async function indexRun(env: Env, run: IndexedRun, expires: number): Promise<void> {
-  const database = await index(env)
-  if (!database) return
   const { id, owner, thread, status, cause, started, ended } = run
-  await database.batch([
+  await within(env, (database) => database.batch([
     database
       .prepare(
         `INSERT INTO runs (expires, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -65,7 +66,7 @@ export async function indexRun(env: Env, run: IndexedRun, expires: number): Prom
            (SELECT expires, id FROM runs WHERE expires <= ? ORDER BY expires LIMIT ${tidied})`,
       )
       .bind(Date.now()),
-  ])
+  ]))
 }
 
 /** The newest first; nothing where there is no index. */
@@ -73,13 +74,12 @@ export async function indexedRuns(
   env: Env,
   { status, limit }: { status?: RunStatus; limit: number },
 ): Promise<IndexedRun[] | undefined> {
-  const database = await index(env)
-  if (!database) return undefined
-  const { results } = await database
-    .prepare(
+  return await within(env, async (database) => {
+    const { results } = await database.prepare(
       `SELECT ${columns} FROM runs WHERE expires > ?1 AND (?2 IS NULL OR status = ?2) ORDER BY started DESC LIMIT ?3`,
     )
     .bind(Date.now(), status ?? null, limit)
     .all<IndexedRun>()
-  return results
+    return results
+  })
 }

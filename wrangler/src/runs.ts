@@ -5,7 +5,7 @@ import { providerNamed, type App } from './app.ts'
 import type { OwnerKind } from './connections.ts'
 import { demonstrationInput } from './demonstration.ts'
 import { newNonce, runKeyOf, threadName, type ConnectionKey } from './names.ts'
-import { Refusal, type Code } from './refusal.ts'
+import { Refusal } from './refusal.ts'
 import { indexedRuns, type IndexedRun } from './run-index.ts'
 import type { Asker, Beat, Finished, Found, NewEvent, Said, Started, Written } from './thread.ts'
 
@@ -81,7 +81,7 @@ function runOf(app: App, id: string) {
 
 function told<T>(said: Said<T>): T {
   if (said.ok) return said.value
-  throw new Refusal(said.code)
+  throw new Refusal(said.code, { status: said.status })
 }
 
 export async function startRun(app: App, principal: Principal, request: RunRequest): Promise<Started> {
@@ -199,7 +199,7 @@ export async function followRun(app: App, principal: Principal, id: string, afte
   const response = await thread.fetch(`http://thread.invalid/?run=${nonce}&after=${after}`, {
     headers: { 'x-latchkey-asker': JSON.stringify(asker(principal)) },
   })
-  if (response.status === 409) throw new Refusal(((await response.json()) as { code: Code }).code)
+  if (response.status === 409) told((await response.json()) as Said<never>)
   const headers = new Headers(response.headers)
   // Between here and the reader nothing may wait for more.
   headers.set('cache-control', 'no-store, no-transform')

@@ -11,7 +11,9 @@ import { codeOf, Refusal, type Code } from './refusal.ts'
 import { indexRun } from './run-index.ts'
 
 /** What came of a verb; a refusal is data, so that its code survives the way out of the object. */
-export type Said<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: Code }
+export type Said<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly code: Code; readonly status: number }
 
 /** Who asks: whose runs may be seen, and which device it is. */
 export interface Asker {
@@ -162,6 +164,11 @@ export class Thread extends DurableObject<Env> {
       (run, after) => this.#page(run, after),
       () => this.#settle(openApp(this.env), Date.now()),
     )
+  }
+
+  /** How many read along. */
+  get subscribers(): number {
+    return this.#watch.subscribers
   }
 
   async start(request: StartRequest): Promise<Said<Started>> {
@@ -325,11 +332,14 @@ export class Thread extends DurableObject<Env> {
     // What is in the database and not on the disk yet is not to be read.
     await this.ctx.storage.sync()
     const said = await this.#say((app) => {
-      const row = this.#owned(url.searchParams.get('run') ?? '', asker)
+      const { n } = this.#owned(url.searchParams.get('run') ?? '', asker)
       this.#settle(app, Date.now())
-      return row.n
+      const row = this.#byNumber(n)
+      // The last look at the log before somebody waits for its end.
+      if (row.status !== 'running') this.#conclude(app, row, row.completed_at ?? Date.now())
+      return n
     })
-    if (!said.ok) return Response.json({ code: said.code }, { status: 409 })
+    if (!said.ok) return Response.json(said, { status: 409 })
     await this.ctx.storage.sync()
     const { lastSeq, end } = this.#log(said.value)
     this.#durable.set(said.value, Math.max(lastSeq, this.#durable.get(said.value) ?? 0))
@@ -526,6 +536,10 @@ export class Thread extends DurableObject<Env> {
   #settle(app: App, now: number): void {
     this.#forgiveClock(now)
     for (const row of this.#running()) {
+      if (this.#log(row.n).end !== undefined) {
+        this.#conclude(app, row, now)
+        continue
+      }
       const stale = app.lk.retention.stale(factsOf(row), now, rulesOf(row))
       if (stale.stale) {
         this.#conclude(app, row, stale.completedAt ?? now, 'stale_run', stale.early)
@@ -539,9 +553,9 @@ export class Thread extends DurableObject<Env> {
 
   /** Carries out what the core plans for the end of a run: its row and its log, in one transaction. */
   #conclude(app: App, row: Row, completedAt: number, cause?: RunCause, early = false): void {
+    const plan = app.lk.retention.terminal(row.status, this.#log(row.n), cause)
+    if (plan.action === 'wait' || (plan.action === 'keep' && row.completed_at !== null)) return
     this.ctx.storage.transactionSync(() => {
-      const plan = app.lk.retention.terminal(row.status, this.#log(row.n), cause)
-      if (plan.action === 'wait' || (plan.action === 'keep' && row.completed_at !== null)) return
       const { event, status } = plan
       if (event) {
         const { kind, code, recoverable } = event
@@ -754,7 +768,7 @@ export class Thread extends DurableObject<Env> {
       const code = codeOf(error)
       // What is not a refusal is a failure of ours: storage takes back what it wrote.
       if (code === 'store_unavailable') throw error
-      return { ok: false, code }
+      return { ok: false, code, status: (error instanceof Refusal ? error : new Refusal(code)).status }
     }
   }
 }
