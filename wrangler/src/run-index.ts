@@ -16,24 +16,26 @@ export interface IndexedRun {
 const columns = 'id, owner, thread, status, cause, started, ended'
 const tidied = 100
 
-const made = new WeakMap<Env, Promise<D1Database>>()
+/** Where the table has been seen by this isolate. A promise would belong to the request that made it. */
+const made = new WeakSet<Env>()
 
 /** Does something in the database, with its table in it: after a failure once more, with a table made again. */
 async function within<T>(env: Env, work: (database: D1Database) => Promise<T>): Promise<T | undefined> {
   if (!env.INDEX) return undefined
-  const known = made.get(env)
-  try {
-    if (known) return await work(await known)
-  } catch {
-    // Somebody has emptied it, or it was not there for a moment.
+  if (made.has(env)) {
+    try {
+      return await work(env.INDEX)
+    } catch {
+      // Somebody has emptied it, or it was not there for a moment.
+      made.delete(env)
+    }
   }
-  const ready = make(env.INDEX)
-  made.set(env, ready)
-  ready.catch(() => made.delete(env))
-  return await work(await ready)
+  await make(env.INDEX)
+  made.add(env)
+  return await work(env.INDEX)
 }
 
-async function make(database: D1Database): Promise<D1Database> {
+async function make(database: D1Database): Promise<void> {
   await database.batch(
     [
       `CREATE TABLE IF NOT EXISTS runs (
@@ -43,7 +45,6 @@ async function make(database: D1Database): Promise<D1Database> {
       'CREATE INDEX IF NOT EXISTS runs_started ON runs (started)',
     ].map((statement) => database.prepare(statement)),
   )
-  return database
 }
 
 /**
