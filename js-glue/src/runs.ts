@@ -150,11 +150,14 @@ class Failure extends Error {
   readonly reason: string
   /** It will not be otherwise the next time. */
   readonly final: boolean
+  /** The request was answered with a refusal: nothing came of it. */
+  readonly refused: boolean
 
-  constructor(reason: string, final: boolean) {
+  constructor(reason: string, final: boolean, refused = false) {
     super(reason)
     this.reason = reason
     this.final = final
+    this.refused = refused
   }
 }
 
@@ -182,8 +185,8 @@ class Client {
     if (response.ok) return response
     const code = await codeIn(response)
     // What is asked for wrongly stays wrong; who is asking may be said better the next time.
-    const final = response.status >= 400 && response.status < 500 && ![401, 408, 425, 429].includes(response.status)
-    throw new Failure(code, final)
+    const refused = response.status >= 400 && response.status < 500
+    throw new Failure(code, refused && ![401, 408, 425, 429].includes(response.status), refused)
   }
 
   async ask<T>(method: string, path: string, body?: string, signal?: AbortSignal): Promise<T> {
@@ -329,23 +332,30 @@ class Stream implements RunStream {
           await this.#client.keep(threadId, { ...pointer, runId: found })
           return found
         }
-        pointer = {
-          ...pointer,
-          attempts: pointer.attempts + 1,
-          postedAt: pointer.postedAt ?? this.#client.now(),
-        }
+        const before = pointer
+        pointer = { ...pointer, attempts: pointer.attempts + 1, postedAt: pointer.postedAt ?? this.#client.now() }
         // Before it leaves: whatever becomes of the reply, it is known that it may have been asked for.
         await this.#client.keep(threadId, pointer)
-        this.#posts += 1
-        const { runId } = await this.#client.ask<{ runId: string }>('POST', '/api/runs', pointer.body, this.#abort.signal)
-        this.#heard()
-        this.#client.options.notify?.({ news: 'posted', runId })
-        await this.#client.keep(threadId, { ...pointer, runId })
-        return runId
+        try {
+          const runId = await this.#post(pointer.body)
+          await this.#client.keep(threadId, { ...pointer, runId })
+          return runId
+        } catch (error) {
+          if (error instanceof Failure && error.refused) await this.#client.keep(threadId, (pointer = before))
+          throw error
+        }
       } catch (error) {
         await this.#pause(error)
       }
     }
+  }
+
+  async #post(body: string): Promise<string> {
+    this.#posts += 1
+    const { runId } = await this.#client.ask<{ runId: string }>('POST', '/api/runs', body, this.#abort.signal)
+    this.#heard()
+    this.#client.options.notify?.({ news: 'posted', runId })
+    return runId
   }
 
   async #pointerOf(threadId: string): Promise<Pointer> {
