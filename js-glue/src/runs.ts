@@ -291,7 +291,8 @@ class Stream implements RunStream {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<RunItem> {
-    if (this.#taken) throw new TypeError('latchkey: a run is read once; start another stream for another reader')
+    if (this.#taken)
+      throw new TypeError('latchkey: a run is read once; start another stream for another reader')
     this.#taken = true
     return this.#items()
   }
@@ -333,7 +334,11 @@ class Stream implements RunStream {
           return found
         }
         const before = pointer
-        pointer = { ...pointer, attempts: pointer.attempts + 1, postedAt: pointer.postedAt ?? this.#client.now() }
+        pointer = {
+          ...pointer,
+          attempts: pointer.attempts + 1,
+          postedAt: pointer.postedAt ?? this.#client.now(),
+        }
         // Before it leaves: whatever becomes of the reply, it is known that it may have been asked for.
         await this.#client.keep(threadId, pointer)
         try {
@@ -362,7 +367,11 @@ class Stream implements RunStream {
     const kept = await this.#client.pointer(threadId)
     const { wanted, clientKey } = this.#aim
     if (wanted === undefined) return kept!
-    const key = clientKey ?? (kept && JSON.stringify({ ...wanted, clientKey: kept.clientKey }) === kept.body ? kept.clientKey : newKey())
+    const key =
+      clientKey ??
+      (kept && JSON.stringify({ ...wanted, clientKey: kept.clientKey }) === kept.body
+        ? kept.clientKey
+        : newKey())
     const body = JSON.stringify({ ...wanted, clientKey: key })
     if (kept?.clientKey === key) return { ...kept, body }
     return { clientKey: key, body, postedAt: null, attempts: 0, runId: null }
@@ -378,7 +387,8 @@ class Stream implements RunStream {
     const { recover } = await this.#client.retention()
     // Times of runs are by the Worker's clock; how long ago this client asked, by its own.
     const { postedAt, attempts } = pointer
-    const asked = postedAt === null ? {} : { postedAt: Math.max(0, found.now - (this.#client.now() - postedAt)) }
+    const asked =
+      postedAt === null ? {} : { postedAt: Math.max(0, found.now - (this.#client.now() - postedAt)) }
     const wanted = { lookedUp: true, attempts, earlyDeaths: deaths, ...asked }
     const { action, reason, run } = recover(found.runs, wanted, found.now)
     this.#reason = reason
@@ -441,7 +451,12 @@ class Stream implements RunStream {
 
   /** The log ended with what was seen before: its last event once more. */
   async #ended(runId: string, seen: number): Promise<RunItem> {
-    const { lastSeq } = await this.#client.ask<RunView>('GET', `/api/runs/${runId}`, undefined, this.#abort.signal)
+    const { lastSeq } = await this.#client.ask<RunView>(
+      'GET',
+      `/api/runs/${runId}`,
+      undefined,
+      this.#abort.signal,
+    )
     const response = await this.#open(runId, Math.min(seen, lastSeq) - 1)
     for await (const event of this.#events(response)) {
       if (!event.end) continue
@@ -478,7 +493,10 @@ class Stream implements RunStream {
   async #within<T>(piece: Promise<T>): Promise<T> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Failure('stalled', false)), this.#client.options.silenceMs ?? 40_000)
+      timer = setTimeout(
+        () => reject(new Failure('stalled', false)),
+        this.#client.options.silenceMs ?? 40_000,
+      )
     })
     try {
       return await Promise.race([piece, silence])

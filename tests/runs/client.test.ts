@@ -3,7 +3,14 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import { connectRuns, type RunEvent, type RunItem, type RunNews, type Runs, type RunsOptions } from 'latchkey/runs'
+import {
+  connectRuns,
+  type RunEvent,
+  type RunItem,
+  type RunNews,
+  type Runs,
+  type RunsOptions,
+} from 'latchkey/runs'
 import { freePort } from '../load/workerd.ts'
 import { call, Kept, startStage, type Stage } from './stage.ts'
 
@@ -22,20 +29,27 @@ async function all(items: AsyncIterable<RunItem>): Promise<RunItem[]> {
   for await (const item of items) list.push(item)
   return list
 }
-const brief = (items: readonly RunItem[]) => items.map((item) => (item.local ? `local ${item.end.code}` : `${item.seq} ${item.type}`))
+const brief = (items: readonly RunItem[]) =>
+  items.map((item) => (item.local ? `local ${item.end.code}` : `${item.seq} ${item.type}`))
 const write = async (runId: string, key: string, data: unknown = null): Promise<void> => {
   const events = [{ key, type: 'step', data }]
   assert.equal((await call(stage, 'POST', `/api/runs/${runId}/events`, { events })).status, 200)
 }
 const finish = (runId: string) => call(stage, 'POST', `/api/runs/${runId}/finish`, {})
 const runsOf = async (thread: string) => {
-  const { body } = await call<{ runs: { runId: string }[] }>(stage, 'GET', `/api/threads/${thread}/active-run`)
+  const { body } = await call<{ runs: { runId: string }[] }>(
+    stage,
+    'GET',
+    `/api/threads/${thread}/active-run`,
+  )
   return body.runs
 }
 let threads = 0
 const newThread = (): string => `thread-${(threads += 1)}`
 /** Counts what is posted, and does with the answer what a test wants. */
-function wire(change: (path: string, init: RequestInit, answer: () => Promise<Response>) => Promise<Response>) {
+function wire(
+  change: (path: string, init: RequestInit, answer: () => Promise<Response>) => Promise<Response>,
+) {
   const posts: string[] = []
   const fetcher = async (url: string, init: RequestInit): Promise<Response> => {
     const path = new URL(url).pathname
@@ -50,7 +64,9 @@ describe('a run that is started', () => {
     const storage = new Kept()
     const news: RunNews['news'][] = []
     const thread = newThread()
-    const stream = open({ storage, notify: ({ news: what }) => news.push(what) }).start(thread, { say: 'hello' })
+    const stream = open({ storage, notify: ({ news: what }) => news.push(what) }).start(thread, {
+      say: 'hello',
+    })
     const reading = all(stream)
     const runId = (await stream.runId)!
     await write(runId, 'a', { text: 'ä' })
@@ -124,7 +140,8 @@ describe('a run that is started', () => {
     const both = streams.map(all)
     await write(runId, 'b')
     await finish(runId)
-    for (const items of await Promise.all(both)) assert.deepEqual(brief(items), ['1 step', '2 step', '3 done'])
+    for (const items of await Promise.all(both))
+      assert.deepEqual(brief(items), ['1 step', '2 step', '3 done'])
     assert.deepEqual(posts, [])
     assert.equal(await again.resume(thread), undefined)
   })
@@ -134,7 +151,9 @@ describe('a run that is started', () => {
     const thread = newThread()
     const runs = open({ storage })
     const stream = runs.start(thread)
-    const kept = new Promise<Kept>((resolve) => void stream.runId.then(() => setTimeout(() => resolve(storage.copy()), 20)))
+    const kept = new Promise<Kept>(
+      (resolve) => void stream.runId.then(() => setTimeout(() => resolve(storage.copy()), 20)),
+    )
     const reading = all(stream)
     const before = await kept
     await runs.abort((await stream.runId)!)
@@ -160,7 +179,7 @@ describe('what cannot be had ends once, with its code', () => {
     await reading
   })
 
-  test('a run that is not there, or is somebody else\'s', async () => {
+  test("a run that is not there, or is somebody else's", async () => {
     assert.deepEqual(brief(await all(open().follow('A'.repeat(64)))), ['local run_unknown'])
     const stream = open().start(newThread())
     const reading = all(stream)
@@ -190,7 +209,13 @@ describe('what cannot be had ends once, with its code', () => {
     const dying = new Kept([['latchkey.run-deaths.t-dying', '3']])
     assert.deepEqual(brief(await all(open({ storage: dying }).start('t-dying'))), ['local keeps_dying'])
     const pointer = (postedAt: number, attempts = 1) =>
-      JSON.stringify({ clientKey: 'k', body: '{"threadId":"t-lost","clientKey":"k"}', postedAt, attempts, runId: null })
+      JSON.stringify({
+        clientKey: 'k',
+        body: '{"threadId":"t-lost","clientKey":"k"}',
+        postedAt,
+        attempts,
+        runId: null,
+      })
     const resumed = async (text: string) => {
       const storage = new Kept([['latchkey.run.t-lost', text]])
       return brief(await all((await open({ storage }).resume('t-lost'))!))
@@ -255,32 +280,43 @@ describe('a connection that breaks', () => {
     await finish(runId)
     const whole = await reading
     const bytes = new Uint8Array(
-      await (await fetch(`${stage.address}/api/runs/${runId}/events`, { headers: stage.headers() })).arrayBuffer(),
+      await (
+        await fetch(`${stage.address}/api/runs/${runId}/events`, { headers: stage.headers() })
+      ).arrayBuffer(),
     )
     const cuts = fc.array(fc.nat(bytes.length), { maxLength: 40 })
     await fc.assert(
-      fc.asyncProperty(cuts, fc.nat(bytes.length), fc.integer({ min: 0, max: 7 }), async (places, end, dropped) => {
-        let first = true
-        const { fetch: cutting } = wire(async (path, init, answer) => {
-          if (!first || init.method === 'POST' || !path.endsWith('/events')) return await answer()
-          first = false
-          // Cut off, in pieces, and without one of its events.
-          const blocks = new TextDecoder().decode(bytes.subarray(0, end)).split('\n\n')
-          const text = blocks.filter((_, n) => n !== dropped).join('\n\n')
-          const all_ = new TextEncoder().encode(text)
-          const at = [0, ...places.filter((place) => place < all_.length).toSorted((a, b) => a - b), all_.length]
-          const pieces = at.slice(1).map((to, n) => all_.subarray(at[n], to))
-          const arriving = new ReadableStream<Uint8Array>({
-            start(controller) {
-              for (const piece of pieces) controller.enqueue(piece)
-              controller.close()
-            },
+      fc.asyncProperty(
+        cuts,
+        fc.nat(bytes.length),
+        fc.integer({ min: 0, max: 7 }),
+        async (places, end, dropped) => {
+          let first = true
+          const { fetch: cutting } = wire(async (path, init, answer) => {
+            if (!first || init.method === 'POST' || !path.endsWith('/events')) return await answer()
+            first = false
+            // Cut off, in pieces, and without one of its events.
+            const blocks = new TextDecoder().decode(bytes.subarray(0, end)).split('\n\n')
+            const text = blocks.filter((_, n) => n !== dropped).join('\n\n')
+            const all_ = new TextEncoder().encode(text)
+            const at = [
+              0,
+              ...places.filter((place) => place < all_.length).toSorted((a, b) => a - b),
+              all_.length,
+            ]
+            const pieces = at.slice(1).map((to, n) => all_.subarray(at[n], to))
+            const arriving = new ReadableStream<Uint8Array>({
+              start(controller) {
+                for (const piece of pieces) controller.enqueue(piece)
+                controller.close()
+              },
+            })
+            return new Response(arriving)
           })
-          return new Response(arriving)
-        })
-        const items = await all(open({ fetch: cutting, backOffMs: 1 }).follow(runId))
-        assert.deepEqual(items, whole)
-      }),
+          const items = await all(open({ fetch: cutting, backOffMs: 1 }).follow(runId))
+          assert.deepEqual(items, whole)
+        },
+      ),
       { numRuns: 100 },
     )
   })

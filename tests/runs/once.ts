@@ -117,9 +117,11 @@ export async function once(options: OnceOptions): Promise<OnceFindings> {
       executed: works.filter(({ executions }) => executions === 1).length,
       executedTwice: works.filter(({ executions }) => executions > 1).length,
       reapedUnclaimed: reaped.length,
-      completedUnexecuted: logs.filter(({ work, status }) => work.executions === 0 && status === 'completed').length,
+      completedUnexecuted: logs.filter(({ work, status }) => work.executions === 0 && status === 'completed')
+        .length,
       notOneRun: logs.filter(({ count }) => count !== 1).length,
-      notOneEnd: ends.filter(({ items }) => items.filter(({ end }) => end).length !== 1 || !items.at(-1)?.end).length,
+      notOneEnd: ends.filter(({ items }) => items.filter(({ end }) => end).length !== 1 || !items.at(-1)?.end)
+        .length,
       localEnds: ends.filter(({ items }) => items.at(-1)?.local).length,
       brokenLogs: logs.filter(({ whole }) => !whole).length,
       ends: kinds,
@@ -152,7 +154,9 @@ async function clientOf(stage: Stage, work: Work, random: () => number): Promise
     await sleep(random() * 100)
     const runs = open(kept)
     // A page that is loaded again knows its thread, and not more.
-    return await all((await runs.resume(work.thread)) ?? runs.start(work.thread, input, { clientKey: work.thread }))
+    return await all(
+      (await runs.resume(work.thread)) ?? runs.start(work.thread, input, { clientKey: work.thread }),
+    )
   }
   const stream = (fetcher?: typeof fetch): RunStream =>
     open(storage, fetcher).start(work.thread, input, { clientKey: work.thread })
@@ -199,7 +203,11 @@ async function all(stream: RunStream): Promise<RunItem[]> {
 
 /** Somebody who looks for work in a thread and does it if they are the first; two of them race for each. */
 async function execute(stage: Stage, work: Work, name: string, random: () => number): Promise<void> {
-  const ask = async <T>(method: string, path: string, body?: object): Promise<{ status: number; body: T }> => {
+  const ask = async <T>(
+    method: string,
+    path: string,
+    body?: object,
+  ): Promise<{ status: number; body: T }> => {
     for (;;) {
       try {
         const answer = await call<T>(stage, method, path, body)
@@ -265,12 +273,22 @@ async function logOf(stage: Stage, work: Work) {
   const seqs = items.map((item) => (item.local ? -1 : item.seq))
   const whole = seqs.every((seq, n) => seq === n + 1) && items.filter(({ end }) => end).length === 1
   const last = items.at(-1)
-  return { work, count: body.runs.length, whole, status: run.status, cause: last?.local ? undefined : last?.end?.cause }
+  return {
+    work,
+    count: body.runs.length,
+    whole,
+    status: run.status,
+    cause: last?.local ? undefined : last?.end?.cause,
+  }
 }
 
 export function onceBars(found: OnceFindings): Bar[] {
   return [
-    exactly('runs executed once, or ended before anybody worked at them', found.executed + found.reapedUnclaimed, found.runs),
+    exactly(
+      'runs executed once, or ended before anybody worked at them',
+      found.executed + found.reapedUnclaimed,
+      found.runs,
+    ),
     exactly('runs executed twice', found.executedTwice, 0),
     exactly('runs completed that nobody executed', found.completedUnexecuted, 0),
     exactly('threads with another number of runs than one', found.notOneRun, 0),

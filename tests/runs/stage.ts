@@ -29,9 +29,7 @@ export async function startStage({ entry, objects, vars = {} }: StageOptions = {
   const port = await freePort()
   const address = `http://127.0.0.1:${port}`
   const principalKey = lk.keys.generate('caller-1', randomBytes(32))
-  const base = await shipped(
-    entry ?? fileURLToPath(new URL('../../wrangler/src/worker.ts', import.meta.url)),
-  )
+  const base = await shipped(entry ?? fileURLToPath(new URL('../../wrangler/src/worker.ts', import.meta.url)))
   const worker = await startWorkerd(folder, port, {
     ...base,
     objects: objects ?? base.objects,

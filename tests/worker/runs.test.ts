@@ -46,10 +46,15 @@ async function start(threadId: string, more: object = {}, as: As = {}): Promise<
 }
 const write = (runId: string, events: readonly object[], more: object = {}, as: As = {}) =>
   send(`/api/runs/${runId}/events`, { events, ...more }, as)
-const step = (key: string, data?: unknown): object => ({ key, type: 'step', ...(data !== undefined && { data }) })
+const step = (key: string, data?: unknown): object => ({
+  key,
+  type: 'step',
+  ...(data !== undefined && { data }),
+})
 const finish = async (runId: string, body: object = {}, as: As = {}): Promise<Finished> =>
   (await (await send(`/api/runs/${runId}/finish`, body, as)).json()) as Finished
-const view = async (runId: string): Promise<RunView> => (await (await get(`/api/runs/${runId}`)).json()) as RunView
+const view = async (runId: string): Promise<RunView> =>
+  (await (await get(`/api/runs/${runId}`)).json()) as RunView
 const active = async (threadId: string, query = ''): Promise<Found> =>
   (await (await get(`/api/threads/${threadId}/active-run${query}`)).json()) as Found
 const threadOf = (threadId: string, subject = 'alex') =>
@@ -83,7 +88,10 @@ describe('a run', () => {
     const [a, b] = await Promise.all(started)
     expect(a!.runId).toBe(b!.runId)
     expect([first.status, second.status].sort()).toEqual([200, 201])
-    expect(await told(await send('/api/runs', { threadId: 't', clientKey: 'two' }))).toEqual([409, 'run_active'])
+    expect(await told(await send('/api/runs', { threadId: 't', clientKey: 'two' }))).toEqual([
+      409,
+      'run_active',
+    ])
     await start('other')
     await finish(a!.runId)
     // The same key is the same run, whatever has become of it.
@@ -120,7 +128,11 @@ describe('a run', () => {
     })
     const reading = follow(runId)
     await write(runId, [step('c', [1, 2])])
-    expect(await finish(runId, { data: { tokens: 7 } })).toEqual({ status: 'completed', lastSeq: 4, idempotent: false })
+    expect(await finish(runId, { data: { tokens: 7 } })).toEqual({
+      status: 'completed',
+      lastSeq: 4,
+      idempotent: false,
+    })
     const events = await reading
     expect(events.map(({ seq, type }) => [seq, type])).toEqual([
       [1, 'step'],
@@ -195,16 +207,25 @@ describe('what is written', () => {
     expect(await told(await send(`/api/runs/${runId}/events`, body))).toEqual([400, 'request_invalid'])
   })
 
-  test.each(['', '..', 'a/b', 'a b', 'x'.repeat(101), '\u0000'])('T38: a key or thread %j is no name', async (name) => {
-    const { runId } = await start('t')
-    expect(await told(await write(runId, [step(name)]))).toEqual([400, 'name_invalid'])
-    expect(await told(await send('/api/runs', { threadId: name, clientKey: 'a' }))).toEqual([400, 'name_invalid'])
-    expect(await told(await send('/api/runs', { threadId: 't', clientKey: name }))).toEqual([400, 'name_invalid'])
-  })
+  test.each(['', '..', 'a/b', 'a b', 'x'.repeat(101), '\u0000'])(
+    'T38: a key or thread %j is no name',
+    async (name) => {
+      const { runId } = await start('t')
+      expect(await told(await write(runId, [step(name)]))).toEqual([400, 'name_invalid'])
+      expect(await told(await send('/api/runs', { threadId: name, clientKey: 'a' }))).toEqual([
+        400,
+        'name_invalid',
+      ])
+      expect(await told(await send('/api/runs', { threadId: 't', clientKey: name }))).toEqual([
+        400,
+        'name_invalid',
+      ])
+    },
+  )
 })
 
 describe('who may', () => {
-  test('an id that is none, or somebody else\'s, has its own code and leaves the run as it was', async () => {
+  test("an id that is none, or somebody else's, has its own code and leaves the run as it was", async () => {
     const { runId } = await start('t')
     await write(runId, [step('a')])
     const before = await view(runId)
@@ -226,22 +247,34 @@ describe('who may', () => {
       }
     for (const path of ['events', 'heartbeat', 'finish', 'abort']) {
       const body = path === 'events' ? { events: [step('b')] } : {}
-      expect(await told(await send(`/api/runs/${runId}/${path}`, body, { subject: 'sam' }))).toEqual([403, 'run_foreign'])
+      expect(await told(await send(`/api/runs/${runId}/${path}`, body, { subject: 'sam' }))).toEqual([
+        403,
+        'run_foreign',
+      ])
     }
     expect(await told(await get(`/api/runs/${runId}`, { subject: 'sam' }))).toEqual([403, 'run_foreign'])
-    expect(await told(await get(`/api/runs/${runId}/events`, { subject: 'sam' }))).toEqual([403, 'run_foreign'])
+    expect(await told(await get(`/api/runs/${runId}/events`, { subject: 'sam' }))).toEqual([
+      403,
+      'run_foreign',
+    ])
     // Another person's thread of the same name is another thread.
     const found = (await (await get('/api/threads/t/active-run', { subject: 'sam' })).json()) as Found
     expect([found.run, found.runs]).toEqual([null, []])
     expect(await view(runId)).toEqual(before)
   })
 
-  test('a run of an organisation is its members\'', async () => {
+  test("a run of an organisation is its members'", async () => {
     const { runId } = await start('t', { owner: 'org' }, { org: 'acme' })
     expect((await get(`/api/runs/${runId}`, { subject: 'sam', org: 'acme' })).status).toBe(200)
-    expect(await told(await get(`/api/runs/${runId}`, { subject: 'sam', org: 'evil' }))).toEqual([403, 'run_foreign'])
+    expect(await told(await get(`/api/runs/${runId}`, { subject: 'sam', org: 'evil' }))).toEqual([
+      403,
+      'run_foreign',
+    ])
     expect(await told(await get(`/api/runs/${runId}`))).toEqual([403, 'run_foreign'])
-    expect(await told(await send('/api/runs', { threadId: 't', clientKey: 'a', owner: 'org' }))).toEqual([403, 'not_allowed'])
+    expect(await told(await send('/api/runs', { threadId: 't', clientKey: 'a', owner: 'org' }))).toEqual([
+      403,
+      'not_allowed',
+    ])
   })
 
   test('T34: a device works at its own runs and at no other, whatever the body says', async () => {
@@ -254,12 +287,21 @@ describe('who may', () => {
     expect(await told(await send(`/api/runs/${runId}/finish`, { device: 'd-2' }, as('d-1')))).toEqual(refused)
     expect(await told(await write(runId, [step('a')], {}, as('d-2')))).toEqual(refused)
     expect(await told(await send(`/api/runs/${runId}/heartbeat`, {}, as('d-2')))).toEqual(refused)
-    expect(await told(await send(`/api/runs/${nobodys}/finish`, {}, as('d-1')))).toEqual([409, 'device_mismatch'])
+    expect(await told(await send(`/api/runs/${nobodys}/finish`, {}, as('d-1')))).toEqual([
+      409,
+      'device_mismatch',
+    ])
     expect(await told(await send(`/api/runs/${runId}/abort`, {}, as('d-1')))).toEqual([403, 'not_allowed'])
-    expect(await told(await send('/api/runs', { threadId: 'v', clientKey: 'a' }, as('d-1')))).toEqual([403, 'not_allowed'])
+    expect(await told(await send('/api/runs', { threadId: 'v', clientKey: 'a' }, as('d-1')))).toEqual([
+      403,
+      'not_allowed',
+    ])
     expect(await view(runId)).toMatchObject({ status: 'running', lastSeq: 0 })
     expect((await write(runId, [step('a')], {}, as('d-1'))).status).toBe(200)
-    expect(await finish(runId, { device: 'd-1' }, as('d-1'))).toMatchObject({ status: 'completed', idempotent: false })
+    expect(await finish(runId, { device: 'd-1' }, as('d-1'))).toMatchObject({
+      status: 'completed',
+      idempotent: false,
+    })
     expect(await finish(runId, {}, as('d-1'))).toMatchObject({ status: 'completed', idempotent: true })
   })
 
@@ -296,7 +338,11 @@ describe('how a run ends', () => {
 
   test('T59: aborted, it ends and is not found again', async () => {
     const { runId } = await start('t')
-    expect(await (await send(`/api/runs/${runId}/abort`)).json()).toEqual({ status: 'aborted', lastSeq: 1, idempotent: false })
+    expect(await (await send(`/api/runs/${runId}/abort`)).json()).toEqual({
+      status: 'aborted',
+      lastSeq: 1,
+      idempotent: false,
+    })
     expect(await ends(runId)).toMatchObject([{ type: 'done', end: { status: 'aborted' } }])
     expect(await active('t')).toMatchObject({ run: null, action: 'refuse', reason: 'aborted' })
     expect(await finish(runId)).toMatchObject({ status: 'aborted', idempotent: true })
@@ -318,7 +364,9 @@ describe('how a run ends', () => {
     at(now + 115_000 + 120_001)
     await runDurableObjectAlarm(threadOf('t'))
     const events = await ends(runId)
-    expect(events).toMatchObject([{ seq: 1, type: 'error', end: { status: 'errored', cause: 'stale_run', recoverable: true } }])
+    expect(events).toMatchObject([
+      { seq: 1, type: 'error', end: { status: 'errored', cause: 'stale_run', recoverable: true } },
+    ])
     expect(await view(runId)).toMatchObject({ completedAt: now + 115_000, cause: 'stale_run' })
     expect(await follow(runId)).toEqual(events)
   })
@@ -353,7 +401,13 @@ describe('how a run ends', () => {
     for (const [status, kind] of Object.entries(statuses)) {
       const { runId } = await start(`t-${status}`)
       await write(runId, [step('a'), step('b')])
-      await sql(`t-${status}`, 'UPDATE run SET status = ?, due_at = ?, completed_at = ?', status, Date.now() + day, Date.now())
+      await sql(
+        `t-${status}`,
+        'UPDATE run SET status = ?, due_at = ?, completed_at = ?',
+        status,
+        Date.now() + day,
+        Date.now(),
+      )
       const events = await follow(runId)
       expect(events.map(({ seq, type }) => [seq, type])).toEqual([
         [1, 'step'],
@@ -364,7 +418,12 @@ describe('how a run ends', () => {
     }
     const { runId } = await start('late')
     await write(runId, [step('a')])
-    await sql('late', 'UPDATE event SET type = ?, end = ?', 'done', JSON.stringify({ kind: 'done', status: 'completed' }))
+    await sql(
+      'late',
+      'UPDATE event SET type = ?, end = ?',
+      'done',
+      JSON.stringify({ kind: 'done', status: 'completed' }),
+    )
     at(Date.now() + minute)
     await runDurableObjectAlarm(threadOf('late'))
     expect(await view(runId)).toMatchObject({ status: 'completed', lastSeq: 1 })
@@ -374,15 +433,21 @@ describe('how a run ends', () => {
   test('with the connection that it uses, once, and with the cause', async () => {
     const browser = await Browser.of({ subject: 'alex' })
     await browser.connect('good')
-    const users = await Promise.all(['a', 'b'].map((thread) => start(thread, { uses: [{ provider: 'good' }] })))
+    const users = await Promise.all(
+      ['a', 'b'].map((thread) => start(thread, { uses: [{ provider: 'good' }] })),
+    )
     const { runId: other } = await start('c')
     await ask('/api/connections/good?owner=user', { method: 'DELETE', headers: bearer('alex') })
     for (const { runId } of users) {
       expect(await ends(runId)).toMatchObject([{ end: { cause: 'connection_revoked', status: 'errored' } }])
     }
     expect((await view(other)).status).toBe('running')
-    const vault = bindings.VAULT.getByName(vaultName(baseUrl, { owner: { kind: 'user', id: 'alex' }, provider: 'good' }))
-    const left = await runInDurableObject(vault, (_, { storage }) => storage.sql.exec('SELECT * FROM watcher').toArray())
+    const vault = bindings.VAULT.getByName(
+      vaultName(baseUrl, { owner: { kind: 'user', id: 'alex' }, provider: 'good' }),
+    )
+    const left = await runInDurableObject(vault, (_, { storage }) =>
+      storage.sql.exec('SELECT * FROM watcher').toArray(),
+    )
     expect(left).toEqual([])
     const key = { owner: { kind: 'user', id: 'alex' }, provider: 'good' } as const
     expect(await threadOf('a').endRuns(key, 'reconnect_required')).toBe(0)
@@ -404,7 +469,11 @@ describe('finding it again', () => {
     at(now + 11 * minute)
     await finish(runId)
     at(now + 11 * minute + 2_000)
-    expect(await active('t')).toMatchObject({ action: 'replay', reason: 'finished', run: { runId, status: 'completed' } })
+    expect(await active('t')).toMatchObject({
+      action: 'replay',
+      reason: 'finished',
+      run: { runId, status: 'completed' },
+    })
     at(now + 31 * minute)
     expect((await active('t')).run?.runId).toBe(runId)
     at(now + 31 * minute + 1)
@@ -415,7 +484,11 @@ describe('finding it again', () => {
     const first = await start('t')
     await finish(first.runId)
     const second = await start('t')
-    expect(await active('t')).toMatchObject({ action: 'reconnect', reason: 'live', run: { runId: second.runId } })
+    expect(await active('t')).toMatchObject({
+      action: 'reconnect',
+      reason: 'live',
+      run: { runId: second.runId },
+    })
     await finish(second.runId)
     expect((await active('t')).run?.runId).toBe(second.runId)
   })
@@ -425,7 +498,12 @@ describe('finding it again', () => {
     await finish(runId)
     await start('t')
     expect((await active('t', '?clientKey=mine')).runs).toMatchObject([{ runId, status: 'completed' }])
-    expect(await active('t', '?clientKey=other')).toMatchObject({ run: null, action: 'post', reason: 'never_ran', runs: [] })
+    expect(await active('t', '?clientKey=other')).toMatchObject({
+      run: null,
+      action: 'post',
+      reason: 'never_ran',
+      runs: [],
+    })
   })
 })
 
@@ -462,7 +540,10 @@ describe('forgetting it', () => {
     await finish(runId)
     at(now + day + 1)
     await runDurableObjectAlarm(threadOf('t'))
-    expect(await told(await send('/api/runs', { threadId: 't', clientKey: 'mine' }))).toEqual([410, 'run_forgotten'])
+    expect(await told(await send('/api/runs', { threadId: 't', clientKey: 'mine' }))).toEqual([
+      410,
+      'run_forgotten',
+    ])
     // And even that has an end.
     at(now + 32 * day)
     await runDurableObjectAlarm(threadOf('t'))
@@ -558,9 +639,16 @@ test('operators find runs in the index, people do not', async () => {
   const other = await start('u')
   await finish(other.runId, { kind: 'error' })
   const list = async (query: string) =>
-    ((await (await get(`/api/runs${query}`)).json()) as { indexed: boolean; runs: { id: string; owner: string }[] })
-  await expect.poll(async () => (await list('?status=errored')).runs.map(({ id }) => id)).toEqual([other.runId])
-  await expect.poll(async () => (await list('?limit=200')).runs.map(({ id }) => id).sort()).toEqual([runId, other.runId].sort())
+    (await (await get(`/api/runs${query}`)).json()) as {
+      indexed: boolean
+      runs: { id: string; owner: string }[]
+    }
+  await expect
+    .poll(async () => (await list('?status=errored')).runs.map(({ id }) => id))
+    .toEqual([other.runId])
+  await expect
+    .poll(async () => (await list('?limit=200')).runs.map(({ id }) => id).sort())
+    .toEqual([runId, other.runId].sort())
   expect((await list('')).runs[0]!.owner).toMatch(/^[0-9a-f]{32}$/)
   expect(JSON.stringify(await list(''))).not.toContain('alex')
   expect(await told(await get('/api/runs?status=lost'))).toEqual([400, 'request_invalid'])

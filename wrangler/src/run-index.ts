@@ -53,21 +53,23 @@ async function make(database: D1Database): Promise<void> {
  */
 export async function indexRun(env: Env, run: IndexedRun, expires: number): Promise<void> {
   const { id, owner, thread, status, cause, started, ended } = run
-  await within(env, (database) => database.batch([
-    database
-      .prepare(
-        `INSERT INTO runs (expires, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  await within(env, (database) =>
+    database.batch([
+      database
+        .prepare(
+          `INSERT INTO runs (expires, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, status = excluded.status,
            cause = excluded.cause, ended = excluded.ended WHERE runs.ended IS NULL`,
-      )
-      .bind(expires, id, owner, thread, status, cause, started, ended),
-    database
-      .prepare(
-        `DELETE FROM runs WHERE (expires, id) IN
+        )
+        .bind(expires, id, owner, thread, status, cause, started, ended),
+      database
+        .prepare(
+          `DELETE FROM runs WHERE (expires, id) IN
            (SELECT expires, id FROM runs WHERE expires <= ? ORDER BY expires LIMIT ${tidied})`,
-      )
-      .bind(Date.now()),
-  ]))
+        )
+        .bind(Date.now()),
+    ]),
+  )
 }
 
 /** The newest first; nothing where there is no index. */
@@ -76,11 +78,12 @@ export async function indexedRuns(
   { status, limit }: { status?: RunStatus; limit: number },
 ): Promise<IndexedRun[] | undefined> {
   return await within(env, async (database) => {
-    const { results } = await database.prepare(
-      `SELECT ${columns} FROM runs WHERE expires > ?1 AND (?2 IS NULL OR status = ?2) ORDER BY started DESC LIMIT ?3`,
-    )
-    .bind(Date.now(), status ?? null, limit)
-    .all<IndexedRun>()
+    const { results } = await database
+      .prepare(
+        `SELECT ${columns} FROM runs WHERE expires > ?1 AND (?2 IS NULL OR status = ?2) ORDER BY started DESC LIMIT ?3`,
+      )
+      .bind(Date.now(), status ?? null, limit)
+      .all<IndexedRun>()
     return results
   })
 }

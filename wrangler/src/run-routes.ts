@@ -60,7 +60,8 @@ function only(fields: Fields, ...names: readonly string[]): Fields {
 }
 
 function object(value: unknown): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Refusal('request_invalid')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Refusal('request_invalid')
   return value as Fields
 }
 
@@ -106,7 +107,10 @@ async function list({ app, request, url }: Call): Promise<Response> {
   const limit = single(url.searchParams, 'limit')
   const status = single(url.searchParams, 'status')
   return Response.json(
-    await listRuns(app, caller(app, request), { status, limit: limit === undefined ? undefined : number(limit) }),
+    await listRuns(app, caller(app, request), {
+      status,
+      limit: limit === undefined ? undefined : number(limit),
+    }),
   )
 }
 
@@ -146,7 +150,11 @@ async function append({ app, request, parts: [id = ''] }: Call): Promise<Respons
 
 function eventOf(value: unknown): EventInput {
   const fields = only(object(value), 'key', 'type', 'data')
-  return { key: text(fields, 'key'), type: text(fields, 'type'), ...('data' in fields && { data: fields['data'] }) }
+  return {
+    key: text(fields, 'key'),
+    type: text(fields, 'type'),
+    ...('data' in fields && { data: fields['data'] }),
+  }
 }
 
 async function heartbeat({ app, request, parts: [id = ''] }: Call): Promise<Response> {

@@ -90,7 +90,8 @@ export async function startRun(app: App, principal: Principal, request: RunReque
   const owner = ownerOf(principal, request.owner)
   const { name, thread } = threadOf(app, owner, request.threadId)
   const input = textOf(request.input)
-  if (device !== undefined && (device === '' || device.length > longestDevice)) throw new Refusal('request_invalid')
+  if (device !== undefined && (device === '' || device.length > longestDevice))
+    throw new Refusal('request_invalid')
   if (idleMs !== undefined && !(Number.isSafeInteger(idleMs) && idleMs > 0 && idleMs <= longestIdleMs))
     throw new Refusal('request_invalid')
   return told(
@@ -116,7 +117,11 @@ export async function startDemonstration(app: App, principal: Principal, steps: 
   return await startRun(app, principal, { threadId: `demo-${clientKey}`, clientKey, input, background: true })
 }
 
-function connectionsOf(app: App, principal: Principal, uses: NonNullable<RunRequest['uses']>): ConnectionKey[] {
+function connectionsOf(
+  app: App,
+  principal: Principal,
+  uses: NonNullable<RunRequest['uses']>,
+): ConnectionKey[] {
   if (uses.length > mostUses) throw new Refusal('request_invalid')
   return uses.map(({ provider, owner }) => ({
     owner: ownerOf(principal, owner),
@@ -150,7 +155,14 @@ export async function appendEvents(
   if (events.length === 0) throw new Refusal('request_invalid')
   if (events.length > mostEvents) throw new Refusal('too_large')
   const { thread, nonce } = runOf(app, id)
-  return told(await thread.append(nonce, asker(principal), events.map((event) => newEvent(app, event)), after))
+  return told(
+    await thread.append(
+      nonce,
+      asker(principal),
+      events.map((event) => newEvent(app, event)),
+      after,
+    ),
+  )
 }
 
 function newEvent(app: App, { key, type, data }: EventInput): NewEvent {
@@ -194,7 +206,12 @@ export async function abortRun(app: App, principal: Principal, id: string): Prom
 }
 
 /** The log after that number as Server-Sent Events; 204 when there is no more of it and never will be. */
-export async function followRun(app: App, principal: Principal, id: string, after: number): Promise<Response> {
+export async function followRun(
+  app: App,
+  principal: Principal,
+  id: string,
+  after: number,
+): Promise<Response> {
   const { thread, nonce } = runOf(app, id)
   const response = await thread.fetch(`http://thread.invalid/?run=${nonce}&after=${after}`, {
     headers: { 'x-latchkey-asker': JSON.stringify(asker(principal)) },
@@ -217,11 +234,13 @@ export async function listRuns(
   const { status, limit = 50 } = options
   if (status !== undefined && !statuses.includes(status)) throw new Refusal('request_invalid')
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > mostListed) throw new Refusal('request_invalid')
-  const runs = await indexedRuns(app.env, { limit, ...(status !== undefined && { status: status as RunStatus }) })
+  const runs = await indexedRuns(app.env, {
+    limit,
+    ...(status !== undefined && { status: status as RunStatus }),
+  })
   return { indexed: runs !== undefined, runs: runs ?? [] }
 }
 
 function textOf(value: unknown): string | undefined {
   return value === undefined ? undefined : JSON.stringify(value)
 }
-

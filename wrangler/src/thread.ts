@@ -229,7 +229,11 @@ export class Thread extends DurableObject<Env> {
         for (const event of events) {
           const { action, seq } = this.#offer(app, row, event, expected)
           if (action === 'append') {
-            this.#write(row.n, { seq, at: now, type: event.type, data: event.data ?? null, end: null }, event.key)
+            this.#write(
+              row.n,
+              { seq, at: now, type: event.type, data: event.data ?? null, end: null },
+              event.key,
+            )
             if (expected !== undefined) expected = seq
           }
           written.push({ key: event.key, seq, ...(action === 'duplicate' && { duplicate: true as const }) })
@@ -254,7 +258,8 @@ export class Thread extends DurableObject<Env> {
       const { claim } = beat
       let claimed: boolean | undefined
       if (claim !== undefined) {
-        const sql = 'UPDATE run SET claimed_by = ? WHERE n = ? AND (claimed_by IS NULL OR claimed_by = ?) RETURNING n'
+        const sql =
+          'UPDATE run SET claimed_by = ? WHERE n = ? AND (claimed_by IS NULL OR claimed_by = ?) RETURNING n'
         claimed = this.#sql.exec(sql, claim, row.n, claim).toArray().length === 1
       }
       // Whoever may not work at it gives no sign of the work.
@@ -320,7 +325,8 @@ export class Thread extends DurableObject<Env> {
     await this.ctx.storage.deleteAlarm()
     this.#alarmAt = undefined
     this.ctx.storage.transactionSync(() => {
-      for (const table of ['event', 'run', 'forgotten', 'outcome', 'thread']) this.#sql.exec(`DELETE FROM ${table}`)
+      for (const table of ['event', 'run', 'forgotten', 'outcome', 'thread'])
+        this.#sql.exec(`DELETE FROM ${table}`)
     })
   }
 
@@ -375,7 +381,9 @@ export class Thread extends DurableObject<Env> {
 
   #owner(): (Owner & { name: string; thread: string }) | undefined {
     return this.#sql
-      .exec<{ kind: Owner['kind']; id: string; name: string; thread: string }>('SELECT kind, id, name, thread FROM thread')
+      .exec<{ kind: Owner['kind']; id: string; name: string; thread: string }>(
+        'SELECT kind, id, name, thread FROM thread',
+      )
       .toArray()[0]
   }
 
@@ -414,7 +422,10 @@ export class Thread extends DurableObject<Env> {
   /** The end of a log, read again wherever something is decided by it. */
   #log(n: number): { lastSeq: number; end?: TerminalKind } {
     const [last] = this.#sql
-      .exec<{ seq: number; end: string | null }>('SELECT seq, end FROM event WHERE run = ? ORDER BY seq DESC LIMIT 1', n)
+      .exec<{ seq: number; end: string | null }>(
+        'SELECT seq, end FROM event WHERE run = ? ORDER BY seq DESC LIMIT 1',
+        n,
+      )
       .toArray()
     if (!last) return { lastSeq: 0 }
     return { lastSeq: last.seq, ...(last.end !== null && { end: (JSON.parse(last.end) as RunEnd).kind }) }
@@ -465,12 +476,16 @@ export class Thread extends DurableObject<Env> {
     this.#settle(app, Date.now())
     const known = this.#byKey(clientKey) !== undefined
     const forgotten =
-      this.#sql.exec('SELECT 1 FROM forgotten WHERE client_key = ? AND until > ?', clientKey, Date.now()).toArray()
-        .length > 0
+      this.#sql
+        .exec('SELECT 1 FROM forgotten WHERE client_key = ? AND until > ?', clientKey, Date.now())
+        .toArray().length > 0
     return app.lk.retention.begin({ known, forgotten, live: this.#running().length > 0 })
   }
 
-  #insert({ name, owner, thread, clientKey, input, background, device, uses, idleMs }: StartRequest, now: number): void {
+  #insert(
+    { name, owner, thread, clientKey, input, background, device, uses, idleMs }: StartRequest,
+    now: number,
+  ): void {
     this.#sql.exec('INSERT OR IGNORE INTO thread VALUES (1, ?, ?, ?, ?)', name, owner.kind, owner.id, thread)
     const { n } = this.#sql.exec<{ n: number }>('SELECT coalesce(max(n), 0) + 1 AS n FROM run').one()
     this.#sql.exec(
@@ -509,7 +524,11 @@ export class Thread extends DurableObject<Env> {
     this.#sql.exec('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)', run, seq, key, at, type, data, end)
   }
 
-  #sign(row: Row, now: number, of: { event?: boolean; process?: boolean; inFlight?: boolean | undefined }): void {
+  #sign(
+    row: Row,
+    now: number,
+    of: { event?: boolean; process?: boolean; inFlight?: boolean | undefined },
+  ): void {
     const inFlight = of.inFlight === undefined ? row.in_flight : of.inFlight ? 1 : 0
     this.#sql.exec(
       'UPDATE run SET heartbeat_at = ?, alive_at = ?, event_at = ?, in_flight = ? WHERE n = ?',
@@ -544,7 +563,11 @@ export class Thread extends DurableObject<Env> {
       if (stale.stale) {
         this.#conclude(app, row, stale.completedAt ?? now, 'stale_run', stale.early)
       } else if (row.idle_ms !== null) {
-        const facts = { status: row.status, startedAt: row.started_at, heartbeatAt: row.event_at ?? undefined }
+        const facts = {
+          status: row.status,
+          startedAt: row.started_at,
+          heartbeatAt: row.event_at ?? undefined,
+        }
         const idle = app.lk.retention.stale(facts, now, { silenceMs: row.idle_ms, exact: true })
         if (idle.stale) this.#conclude(app, row, now, 'idle_limit')
       }
@@ -566,10 +589,18 @@ export class Thread extends DurableObject<Env> {
           ...(recoverable && { recoverable }),
           ...(early && { early }),
         }
-        this.#write(row.n, { seq: event.seq, at: completedAt, type: kind, data: null, end: JSON.stringify(end) })
+        this.#write(row.n, {
+          seq: event.seq,
+          at: completedAt,
+          type: kind,
+          data: null,
+          end: JSON.stringify(end),
+        })
       }
       const facts = { ...factsOf(row), status, completedAt: row.completed_at ?? completedAt }
-      const { dueAt = never } = app.lk.retention.prune(facts, completedAt, { completedMs: app.config.runRetentionMs })
+      const { dueAt = never } = app.lk.retention.prune(facts, completedAt, {
+        completedMs: app.config.runRetentionMs,
+      })
       this.#sql.exec(
         'UPDATE run SET due_at = ?, status = ?, in_flight = 0, completed_at = ?, cause = ?, indexed = 0 WHERE n = ?',
         dueAt,
@@ -613,8 +644,7 @@ export class Thread extends DurableObject<Env> {
       if (app.config.dev && row.input !== null && demonstration(row.input) !== undefined)
         at = Math.min(at, (row.event_at ?? row.started_at) + demonstrationStepMs)
     }
-    const first = (sql: string): number =>
-      this.#sql.exec<{ at: number | null }>(sql).one().at ?? never
+    const first = (sql: string): number => this.#sql.exec<{ at: number | null }>(sql).one().at ?? never
     const unindexed = this.#sql.exec('SELECT 1 FROM run WHERE indexed = 0 LIMIT 1').toArray().length > 0
     return Math.min(
       at,
@@ -694,7 +724,10 @@ export class Thread extends DurableObject<Env> {
       ...(due !== null && due !== never && { nextDue: due }),
     })
     reportHoldings(this.env, owner.name, [
-      { kind: 'run', ...said(facts('SELECT count(*) AS count, min(started_at) AS oldest, min(due_at) AS due FROM run')) },
+      {
+        kind: 'run',
+        ...said(facts('SELECT count(*) AS count, min(started_at) AS oldest, min(due_at) AS due FROM run')),
+      },
       {
         kind: 'tombstone',
         ...said(facts('SELECT count(*) AS count, min(until) AS oldest, min(until) AS due FROM forgotten')),
@@ -779,7 +812,8 @@ const indexRetryMs = 30_000
 const longestRunMs = 7 * dayMs
 const longestRecordMs = longestRunMs + 7 * dayMs + dayMs
 
-const usedText = ({ owner, provider }: ConnectionKey): string => JSON.stringify([owner.kind, owner.id, provider])
+const usedText = ({ owner, provider }: ConnectionKey): string =>
+  JSON.stringify([owner.kind, owner.id, provider])
 
 const factsOf = (row: Row): Run => ({
   status: row.status,
