@@ -13,6 +13,12 @@ const statuses = new Map(Object.entries(byStatus))
 /** @param {string} status */
 export const statusWords = (status) => statuses.get(status) ?? 'Not known'
 
+/**
+ * The name that the application gave; a demonstration's means nothing to anybody.
+ * @param {string} thread
+ */
+export const threadWords = (thread) => (/^demo-[\w-]{22}$/.test(thread) ? 'Demonstration' : thread)
+
 /** Why, with what to do now; by cause, kind of the end, or code of a refusal. */
 const reasons = new Map(
   Object.entries({

@@ -3,7 +3,7 @@
  * only interrupts the looking: the next look begins where the log does.
  */
 import { connectRuns } from './latchkey-runs.js'
-import { endWords, eventWords, lostWords, reasonWords, statusWords } from './run-words.js'
+import { endWords, eventWords, lostWords, reasonWords, statusWords, threadWords } from './run-words.js'
 import { absolute, relative } from './words.js'
 
 /** @param {string} id */
@@ -197,7 +197,7 @@ async function showRun(runId) {
   })
   ask(`/api/runs/${runId}`).then(
     (view) => {
-      byId('lead').textContent = `In ${view.threadId}, started ${absolute(view.startedAt)}.`
+      byId('lead').textContent = `${threadWords(view.threadId)}, started ${absolute(view.startedAt)}.`
       if (view.status === 'running' && frame.dataset.run === 'running') offerStop()
     },
     () => undefined,
@@ -296,7 +296,7 @@ async function showList() {
             text: relative(run.started, Date.now()),
           }),
         ),
-        make('td', { text: run.thread }),
+        make('td', { text: threadWords(run.thread) }),
         make(
           'td',
           { 'data-run': run.status },

@@ -10,10 +10,11 @@ export interface Page {
 }
 
 interface Subscriber {
+  readonly controller: ReadableStreamDefaultController<Uint8Array>
   /** The number of the last event that went out. */
   seen: number
-  /** Set while it waits for more. */
-  wake?: ((page: Page | undefined) => void) | undefined
+  /** It has taken all that it was given, and there was no more. */
+  hungry: boolean
 }
 
 const comment = new TextEncoder().encode(':\n\n')
@@ -22,8 +23,8 @@ const greeting = new TextEncoder().encode('retry: 1000\n\n')
 const beatMs = 15_000
 
 /**
- * All subscribers of one object. Those who have everything cost a waiting promise each; an event is encoded once for
- * all of them. Whoever is slower than the log reads it in pages, at its own pace. The timer runs only while somebody
+ * All subscribers of one object. Those who have everything cost next to nothing; an event is encoded once for all
+ * of them. Whoever is slower than the log reads it in pages, at its own pace. The timer runs only while somebody
  * is subscribed, so it keeps no object in memory that nobody listens to.
  */
 export class LogWatch {
@@ -46,58 +47,46 @@ export class LogWatch {
 
   /** Events after that number, then whatever comes, up to the one that ends the log. */
   subscribe(run: number, after: number): ReadableStream<Uint8Array> {
-    const subscriber: Subscriber = { seen: after }
-    const log = this.#logs.get(run) ?? new Set()
-    this.#logs.set(run, log.add(subscriber))
-    this.#timer ??= setInterval(() => this.#comment(), beatMs)
-    let greeted = false
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          if (!greeted) {
-            greeted = true
-            controller.enqueue(greeting)
-            return
-          }
-          const page =
-            this.#read(run, subscriber.seen) ??
-            (await new Promise<Page | undefined>((wake) => (subscriber.wake = wake)))
-          if (!page) return controller.enqueue(comment)
-          subscriber.seen = page.last
-          controller.enqueue(page.bytes)
-          if (!page.ended) return
-          this.#leave(run, subscriber)
-          controller.close()
-        },
-        cancel: () => this.#leave(run, subscriber),
+    let subscriber: Subscriber
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        subscriber = { controller, seen: after, hungry: false }
+        const log = this.#logs.get(run) ?? new Set()
+        this.#logs.set(run, log.add(subscriber))
+        this.#timer ??= setInterval(() => this.#comment(), beatMs)
+        controller.enqueue(greeting)
       },
-      { highWaterMark: 1 },
-    )
+      pull: () => this.#feed(run, subscriber, this.#read(run, subscriber.seen)),
+      cancel: () => this.#leave(run, subscriber),
+    })
   }
 
-  /** Tells those who wait that the log has grown. */
+  /** Tells those who wait that the log has grown; the others find it when they have taken what they have. */
   grown(run: number): void {
     const pages = new Map<number, Page | undefined>()
     for (const subscriber of this.#logs.get(run) ?? []) {
-      const { wake, seen } = subscriber
-      if (!wake) continue
+      const { hungry, seen } = subscriber
+      if (!hungry) continue
       if (!pages.has(seen)) pages.set(seen, this.#read(run, seen))
-      const page = pages.get(seen)
-      if (!page) continue
-      subscriber.wake = undefined
-      wake(page)
+      this.#feed(run, subscriber, pages.get(seen))
     }
+  }
+
+  #feed(run: number, subscriber: Subscriber, page: Page | undefined): void {
+    subscriber.hungry = page === undefined
+    if (!page) return
+    const { controller } = subscriber
+    subscriber.seen = page.last
+    controller.enqueue(page.bytes)
+    if (!page.ended) return
+    this.#leave(run, subscriber)
+    controller.close()
   }
 
   #comment(): void {
     this.#beat()
-    for (const log of this.#logs.values()) {
-      for (const subscriber of log) {
-        const { wake } = subscriber
-        subscriber.wake = undefined
-        wake?.(undefined)
-      }
-    }
+    for (const log of this.#logs.values())
+      for (const { hungry, controller } of log) if (hungry) controller.enqueue(comment)
   }
 
   #leave(run: number, subscriber: Subscriber): void {
