@@ -3,8 +3,8 @@ import type { RunEvent, RunView } from 'latchkey/runs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { runKeyOf, threadName, vaultName } from '../../wrangler/src/names.ts'
 import type { Finished, Found, Started, Written } from '../../wrangler/src/thread.ts'
-import { ask, assertion, bearer, bindings, Browser, errorOf, json } from './harness.ts'
-import { baseUrl } from './variables.ts'
+import { ask, assertion, bearer, bindings, Browser, errorOf, json, lk } from './harness.ts'
+import { baseUrl, keys } from './variables.ts'
 
 const minute = 60_000
 const day = 86_400_000
@@ -37,8 +37,8 @@ const send = (path: string, body: unknown = {}, as: As = {}): Promise<Response> 
 const get = (path: string, as: As = {}, headers: Record<string, string> = {}): Promise<Response> =>
   ask(path, { headers: { ...headersOf(as), ...headers } })
 
-let keys = 0
-const newKey = (): string => `key-${(keys += 1)}`
+let made = 0
+const newKey = (): string => `key-${(made += 1)}`
 async function start(threadId: string, more: object = {}, as: As = {}): Promise<Started> {
   const response = await send('/api/runs', { threadId, clientKey: newKey(), ...more }, as)
   if (!response.ok) throw new Error(await errorOf(response))
@@ -653,4 +653,57 @@ test('operators find runs in the index, people do not', async () => {
   expect(JSON.stringify(await list(''))).not.toContain('alex')
   expect(await told(await get('/api/runs?status=lost'))).toEqual([400, 'request_invalid'])
   expect(await told(await get('/api/runs?limit=0'))).toEqual([400, 'request_invalid'])
+})
+
+describe('readers', () => {
+  test("a log that is longer than a page is read at the reader's own pace, and whole", async () => {
+    const { runId } = await start('t')
+    for (let n = 0; n < 12; n += 1)
+      await write(
+        runId,
+        Array.from({ length: 100 }, (_, k) => step(`k-${n}-${k}`, 'x'.repeat(400))),
+      )
+    const response = await get(`/api/runs/${runId}/events`)
+    const reader = response.body!.getReader()
+    let text = ''
+    const decoder = new TextDecoder()
+    for (let pieces = 0; ; pieces += 1) {
+      const { done, value } = await reader.read()
+      if (done) break
+      text += decoder.decode(value, { stream: true })
+      // In the middle of it, it grows and ends.
+      if (pieces === 2) {
+        await write(runId, [step('late')])
+        await finish(runId)
+      }
+    }
+    const events = eventsOf(text)
+    expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 1_202 }, (_, n) => n + 1))
+    expect(events.filter(({ end }) => end)).toHaveLength(1)
+  })
+
+  test('one that takes nothing is let go, and loses nothing', async () => {
+    const { runId } = await start('t')
+    const response = await get(`/api/runs/${runId}/events`)
+    for (let n = 0; n < 200; n += 1) await write(runId, [step(`k-${n}`, 'x'.repeat(2_000))])
+    const text = await response.text()
+    const first = eventsOf(text)
+    expect(first.length).toBeLessThan(200)
+    await finish(runId)
+    const rest = await follow(runId, 1, { 'last-event-id': String(first.length) })
+    expect([...first, ...rest].map(({ seq }) => seq)).toEqual(Array.from({ length: 201 }, (_, n) => n + 1))
+  })
+})
+
+test('T57: RUN_RETENTION_MS that says nothing usable is a day, with a warning that names it alone', () => {
+  const given = { LATCHKEY_KEYS: keys, PUBLIC_BASE_URL: baseUrl, LATCHKEY_PROVIDERS: '{}' }
+  for (const text of ['', ' ', 'abc', '-1', 'NaN', 'Infinity', '1e999']) {
+    const { runRetentionMs, warnings } = lk.config.check({ ...given, RUN_RETENTION_MS: text })
+    expect([text, runRetentionMs, warnings]).toEqual([text, day, ['RUN_RETENTION_MS']])
+  }
+  expect(lk.config.check(given)).toMatchObject({ runRetentionMs: day, warnings: [] })
+  expect(lk.config.check({ ...given, RUN_RETENTION_MS: '0' })).toMatchObject({
+    runRetentionMs: 0,
+    warnings: [],
+  })
 })

@@ -13,19 +13,21 @@ interface Subscriber {
   readonly controller: ReadableStreamDefaultController<Uint8Array>
   /** The number of the last event that went out. */
   seen: number
-  /** It has taken all that it was given, and there was no more. */
-  hungry: boolean
+  /** It is given what there is; otherwise it takes page after page by itself. */
+  given: boolean
 }
 
 const comment = new TextEncoder().encode(':\n\n')
 /** Tells a browser how soon to come back by itself, and opens the stream for everything in between. */
 const greeting = new TextEncoder().encode('retry: 1000\n\n')
 const beatMs = 15_000
+/** Whoever has not taken so many is let go, and comes back with its number: what waits for it is not kept here. */
+const mostWaiting = 64
 
 /**
- * All subscribers of one object. Those who have everything cost next to nothing; an event is encoded once for all
- * of them. Whoever is slower than the log reads it in pages, at its own pace. The timer runs only while somebody
- * is subscribed, so it keeps no object in memory that nobody listens to.
+ * All subscribers of one object. An event is encoded once for all of them and given to each, which is what a waiting
+ * one costs next to nothing for; a log that is longer than a page is taken in pages first, at the reader's own pace.
+ * The timer runs only while somebody is subscribed, so it keeps no object in memory that nobody listens to.
  */
 export class LogWatch {
   readonly #logs = new Map<number, Set<Subscriber>>()
@@ -47,38 +49,44 @@ export class LogWatch {
 
   /** Events after that number, then whatever comes, up to the one that ends the log. */
   subscribe(run: number, after: number): ReadableStream<Uint8Array> {
+    const page = this.#read(run, after)
+    const isLong = page !== undefined && !page.ended && this.#read(run, page.last) !== undefined
     let subscriber: Subscriber
-    return new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        subscriber = { controller, seen: after, hungry: false }
-        const log = this.#logs.get(run) ?? new Set()
-        this.#logs.set(run, log.add(subscriber))
-        this.#timer ??= setInterval(() => this.#comment(), beatMs)
-        controller.enqueue(greeting)
-      },
-      pull: () => this.#feed(run, subscriber, this.#read(run, subscriber.seen)),
-      cancel: () => this.#leave(run, subscriber),
-    })
+    const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+      subscriber = { controller, seen: after, given: !isLong }
+      const log = this.#logs.get(run) ?? new Set()
+      this.#logs.set(run, log.add(subscriber))
+      this.#timer ??= setInterval(() => this.#comment(), beatMs)
+      controller.enqueue(greeting)
+      if (page) this.#give(run, subscriber, page)
+    }
+    const cancel = (): void => this.#leave(run, subscriber)
+    if (!isLong) return new ReadableStream({ start, cancel })
+    const pull = (): void => {
+      const next = this.#read(run, subscriber.seen)
+      subscriber.given = next === undefined
+      if (next) this.#give(run, subscriber, next)
+    }
+    return new ReadableStream({ start, pull, cancel })
   }
 
-  /** Tells those who wait that the log has grown; the others find it when they have taken what they have. */
+  /** Gives those who are given it what the log has grown by. */
   grown(run: number): void {
     const pages = new Map<number, Page | undefined>()
     for (const subscriber of this.#logs.get(run) ?? []) {
-      const { hungry, seen } = subscriber
-      if (!hungry) continue
+      const { given, seen } = subscriber
+      if (!given) continue
       if (!pages.has(seen)) pages.set(seen, this.#read(run, seen))
-      this.#feed(run, subscriber, pages.get(seen))
+      for (let page = pages.get(seen); page; page = this.#read(run, page.last))
+        this.#give(run, subscriber, page)
     }
   }
 
-  #feed(run: number, subscriber: Subscriber, page: Page | undefined): void {
-    subscriber.hungry = page === undefined
-    if (!page) return
+  #give(run: number, subscriber: Subscriber, page: Page): void {
     const { controller } = subscriber
     subscriber.seen = page.last
     controller.enqueue(page.bytes)
-    if (!page.ended) return
+    if (!page.ended && (controller.desiredSize ?? 0) > -mostWaiting) return
     this.#leave(run, subscriber)
     controller.close()
   }
@@ -86,7 +94,7 @@ export class LogWatch {
   #comment(): void {
     this.#beat()
     for (const log of this.#logs.values())
-      for (const { hungry, controller } of log) if (hungry) controller.enqueue(comment)
+      for (const { controller } of log) if ((controller.desiredSize ?? 0) > 0) controller.enqueue(comment)
   }
 
   #leave(run: number, subscriber: Subscriber): void {

@@ -187,7 +187,10 @@ export class Thread extends DurableObject<Env> {
   }
 
   async view(nonce: string, asker: Asker): Promise<Said<RunView>> {
-    return await this.#say(() => this.#view(this.#owned(nonce, asker)))
+    return await this.#say((app) => {
+      this.#settle(app, Date.now())
+      return this.#view(this.#owned(nonce, asker))
+    })
   }
 
   /** The thread's run that a client may join, or the one that was asked for under its key. */
