@@ -112,6 +112,7 @@ export const suites = [
   { name: 'servers', steps: [nodeTest('Node', 'tests/servers/*.test.ts')] },
   { name: 'git', steps: [built, nodeTest('Node', 'tests/git/*.test.ts')] },
   { name: 'load', steps: [built, nodeTest('Node', 'tests/load/*.test.ts')] },
+  { name: 'runs', steps: [built, nodeTest('Node', 'tests/runs/*.test.ts')] },
   { name: 'e2e', steps: [built, nodeTest('Chromium', 'tests/e2e/*.test.ts')] },
   {
     name: 'docs',

@@ -1,6 +1,7 @@
 #include "latchkey/config.hpp"
 
 #include "latchkey/crypto.hpp"
+#include "latchkey/run.hpp"
 #include "latchkey/text.hpp"
 #include "latchkey/url.hpp"
 
@@ -465,9 +466,18 @@ Verdict check_secrets(std::span<const Var> vars, Config& out) noexcept {
   return {};
 }
 
+void read_run_retention(std::span<const Var> vars, Config& out) noexcept {
+  const Var* var = find(vars, var_run_retention);
+  std::optional<std::string_view> text;
+  if (var != nullptr) text = var->value;
+  out.run_retention =
+      retention::setting(text, retention::Windows{}.completed, retention::max_window);
+}
+
 Verdict check_all(std::span<const Var> vars, std::span<json::Node> nodes, MutBytes scratch,
                   Config& out) noexcept {
   bool loopback = false;
+  read_run_retention(vars, out);
   if (const Verdict v = check_keys(vars, out); !v) return v;
   if (const Verdict v = check_principal_key(vars, out); !v) return v;
   if (const Verdict v = check_base_url(vars, out, loopback); !v) return v;

@@ -85,6 +85,16 @@ std::string_view to_string(Errc code) noexcept {
   case Errc::queue_full: return "queue_full";
   case Errc::message_conflict: return "message_conflict";
   case Errc::message_ended: return "message_ended";
+  case Errc::run_unknown: return "run_unknown";
+  case Errc::run_foreign: return "run_foreign";
+  case Errc::run_active: return "run_active";
+  case Errc::run_ended: return "run_ended";
+  case Errc::run_forgotten: return "run_forgotten";
+  case Errc::run_full: return "run_full";
+  case Errc::event_too_large: return "event_too_large";
+  case Errc::event_conflict: return "event_conflict";
+  case Errc::event_out_of_order: return "event_out_of_order";
+  case Errc::device_mismatch: return "device_mismatch";
   }
   return {};
 }
@@ -192,6 +202,16 @@ std::string_view meaning(Errc code) noexcept {
   case Errc::queue_full: return "as many messages wait as may";
   case Errc::message_conflict: return "that id belongs to a message that says something else";
   case Errc::message_ended: return "that message has ended; a new one needs a new id";
+  case Errc::run_unknown: return "there is no such run, or none any more";
+  case Errc::run_foreign: return "somebody else's run";
+  case Errc::run_active: return "a run of this thread is under way";
+  case Errc::run_ended: return "its log has ended: nothing is written after that";
+  case Errc::run_forgotten: return "what was asked for under this key has run and been removed";
+  case Errc::run_full: return "its log holds as many events as it may";
+  case Errc::event_too_large: return "an event larger than a log takes";
+  case Errc::event_conflict: return "that key belongs to an event that says something else";
+  case Errc::event_out_of_order: return "another event is the last one than its writer says";
+  case Errc::device_mismatch: return "the run of another device, or of none";
   }
   return {};
 }
@@ -252,11 +272,15 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::capability_invalid:
   case Errc::capability_expired:
   case Errc::capability_revoked:
-  case Errc::container_mismatch: return PublicCode::not_allowed;
+  case Errc::container_mismatch:
+  case Errc::run_unknown:
+  case Errc::run_foreign:
+  case Errc::device_mismatch: return PublicCode::not_allowed;
 
   case Errc::store_unavailable:
   case Errc::temporarily_unavailable:
-  case Errc::queue_full: return PublicCode::temporarily_unavailable;
+  case Errc::queue_full:
+  case Errc::run_active: return PublicCode::temporarily_unavailable;
 
   case Errc::slice_invalid:
   case Errc::output_too_small:
@@ -287,7 +311,13 @@ PublicCode public_code(Errc code) noexcept {
   case Errc::model_invalid:
   case Errc::credential_invalid:
   case Errc::message_conflict:
-  case Errc::message_ended: return PublicCode::misconfigured;
+  case Errc::message_ended:
+  case Errc::run_ended:
+  case Errc::run_forgotten:
+  case Errc::run_full:
+  case Errc::event_too_large:
+  case Errc::event_conflict:
+  case Errc::event_out_of_order: return PublicCode::misconfigured;
   }
   LK_CHECK(false);
   return PublicCode::misconfigured;

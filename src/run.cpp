@@ -113,6 +113,26 @@ Result<TerminalPlan> terminal(Status status, const Log& log, Cause cause) noexce
   return out;
 }
 
+Result<Begun> begin(const Asked& asked) noexcept {
+  if (asked.known) return Begun::existing;
+  if (asked.forgotten) return Errc::run_forgotten;
+  if (asked.live) return Errc::run_active;
+  return Begun::start;
+}
+
+Result<Append> append(Status status, const Log& log, const Offered& event,
+                      const LogLimits& limits) noexcept {
+  if (event.known_seq) {
+    if (!event.same) return Errc::event_conflict;
+    return Append{Appended::duplicate, *event.known_seq};
+  }
+  if (event.size > limits.event_size) return Errc::event_too_large;
+  if (status != Status::running || log.end != Terminal::none) return Errc::run_ended;
+  if (event.after && *event.after != log.last_seq) return Errc::event_out_of_order;
+  if (is_spent(log.last_seq, limits.events)) return Errc::run_full;
+  return Append{Appended::append, log.last_seq + 1};
+}
+
 Prune prune(const Run& run, const Windows& windows, UnixMillis now) noexcept {
   Prune out;
   const UnixMillis since = end_of(run);

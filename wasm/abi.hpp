@@ -317,7 +317,9 @@ struct ConfigReply {
   std::uint8_t dev;
   std::uint8_t connect_enabled;
   std::uint8_t cause;
-  std::uint8_t unused[5];
+  std::uint8_t run_retention_taken;
+  std::uint8_t unused[4];
+  double run_retention_ms;
 };
 inline constexpr std::uint32_t provider_fields = 18;
 
@@ -678,6 +680,8 @@ inline constexpr Field config_reply[] = {
     LK_FIELD(ConfigReply, dev),
     LK_FIELD(ConfigReply, connect_enabled),
     LK_FIELD(ConfigReply, cause),
+    LK_FIELD(ConfigReply, run_retention_taken),
+    LK_FIELD(ConfigReply, run_retention_ms),
 };
 inline constexpr Field refresh_settings[] = {
     LK_FIELD(RefreshSettings, window_ms),
@@ -954,6 +958,8 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<retention::ScheduleReason>("scheduleReason"),
     enumeration<retention::Seen>("faultSeen"),
     enumeration<retention::Rated>("rated"),
+    enumeration<retention::Begun>("begun"),
+    enumeration<retention::Appended>("appended"),
 };
 
 /// One list for both directions, so that no length of time is read as another.

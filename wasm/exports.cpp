@@ -585,6 +585,8 @@ LK_EXPORT(lk_config_check)
     out.base_url = slice_of(result.written().subspan(base));
     out.dev = config.dev ? 1 : 0;
     out.connect_enabled = config.connect_enabled ? 1 : 0;
+    out.run_retention_ms = static_cast<double>(config.run_retention.value.value);
+    out.run_retention_taken = static_cast<std::uint8_t>(config.run_retention.reason);
     crypto::wipe_object(config.keys);
     crypto::wipe_object(config.principal_keys);
     if (result.overflow()) return fail(Errc::output_too_small);

@@ -40,6 +40,13 @@ public:
     if (!given) return refuse(Errc::claim_invalid);
     out = static_cast<std::uint32_t>(std::min(given->value, std::int64_t{UINT32_MAX}));
   }
+  /// As a moment, the number of an event is whole, not negative, and far below `max_seq`.
+  [[nodiscard]] std::optional<std::uint64_t> seq(double number) noexcept {
+    if (number == -1) return {};
+    const auto given = UnixMillis::from_f64(number);
+    if (!given) refuse(Errc::claim_invalid);
+    return static_cast<std::uint64_t>(given ? given->value : 0);
+  }
   template <class E> void name(std::uint32_t number, E first, E last, E& out) noexcept {
     if (number < static_cast<std::uint32_t>(first) || number > static_cast<std::uint32_t>(last)) {
       return refuse(Errc::claim_invalid);
@@ -198,6 +205,39 @@ LK_EXPORT(lk_retention_terminal)
     out.kind = number(plan->kind);
     out.status = number(plan->status);
     out.at_ms = static_cast<double>(plan->seq);
+    return answer(out);
+  });
+}
+
+LK_EXPORT(lk_retention_begin)(std::uint32_t bits) noexcept {
+  return call<512>([=]() noexcept {
+    const auto has = [=](unsigned bit) noexcept { return (bits >> bit & 1U) != 0; };
+    const auto begun = begin({has(0), has(1), has(2)});
+    if (!begun) return fail(begun.error());
+    return answer(said(*begun, 0));
+  });
+}
+
+LK_EXPORT(lk_retention_append)
+(std::uint32_t status, double last_seq, std::uint32_t end, double known_seq, std::uint32_t same,
+ double size, double after) noexcept {
+  return call<512>([=]() noexcept {
+    Numbers n;
+    auto is = Status::running;
+    Log log;
+    Offered event;
+    n.name(status, Status::running, Status::aborted, is);
+    n.name(end, Terminal::none, Terminal::auto_continue, log.end);
+    log.last_seq = n.seq(last_seq).value_or(0);
+    event.known_seq = n.seq(known_seq);
+    event.same = same != 0;
+    n.count(size, event.size);
+    event.after = n.seq(after);
+    if (n.error() != Errc::ok) return fail(n.error());
+    const auto found = append(is, log, event, {});
+    if (!found) return fail(found.error());
+    auto out = said(found->action, 0);
+    out.at_ms = static_cast<double>(found->seq);
     return answer(out);
   });
 }

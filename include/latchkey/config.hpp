@@ -5,6 +5,7 @@
 #include "latchkey/keys.hpp"
 #include "latchkey/policy.hpp"
 #include "latchkey/profile.hpp"
+#include "latchkey/retention.hpp"
 #include "latchkey/traits.hpp"
 #include "latchkey/types.hpp"
 
@@ -31,6 +32,7 @@ inline constexpr std::string_view var_base_url = "PUBLIC_BASE_URL";
 inline constexpr std::string_view var_dev = "LATCHKEY_DEV";
 inline constexpr std::string_view var_connect = "ENABLE_CONNECT";
 inline constexpr std::string_view var_providers = "LATCHKEY_PROVIDERS";
+inline constexpr std::string_view var_run_retention = "RUN_RETENTION_MS";
 
 /// One variable as the environment has it. Names that configuration does not know are passed over.
 struct Var {
@@ -79,6 +81,7 @@ struct Config {
   std::string_view base_url;  ///< own origin; no trailing slash, no default port
   bool dev{false};
   bool connect_enabled{false};
+  retention::Setting run_retention;  ///< how long a completed run is kept, and whether it was said
   std::size_t key_count{0};
   std::size_t principal_key_count{0};  ///< 0: no principal assertions are accepted
   std::size_t provider_count{0};
@@ -116,6 +119,9 @@ struct Verdict {
 /// 7. for each provider `<NAME>_CLIENT_SECRET`: required unless the provider is public, 1..1,024
 ///    bytes; `<NAME>_DEPLOYMENT_TOKEN`: required where it may be used, of the same form; and
 ///    `<NAME>_WEBHOOK_SECRET`: optional, of the same form.
+///
+/// `RUN_RETENTION_MS` refuses nothing: what `retention::setting` does not take is the default, and
+/// the setting says why.
 ///
 /// A required variable that is empty is missing; an optional secret that is set to nothing is
 /// invalid. A provider is named `[a-z0-9][a-z0-9-]{0,31}` and is an object with

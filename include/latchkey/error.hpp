@@ -131,6 +131,18 @@ enum class Errc : std::uint8_t {
   queue_full = 174,  ///< as many messages wait as may
   message_conflict = 175,  ///< that id belongs to a message that says something else
   message_ended = 176,  ///< that message is done or has failed; a new one needs a new id
+
+  // Runs.
+  run_unknown = 180,  ///< there is no such run, or none any more
+  run_foreign = 181,  ///< somebody else's run
+  run_active = 182,  ///< a run of this thread is under way
+  run_ended = 183,  ///< its log has ended: nothing is written after that
+  run_forgotten = 184,  ///< what was asked for under this key has run and been removed
+  run_full = 185,  ///< its log holds as many events as it may
+  event_too_large = 186,  ///< an event larger than a log takes
+  event_conflict = 187,  ///< that key belongs to an event that says something else
+  event_out_of_order = 188,  ///< another event is the last one than its writer says
+  device_mismatch = 189,  ///< the run of another device, or of none
 };
 
 /// What a URL, a page or a caller outside may ever see.

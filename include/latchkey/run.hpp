@@ -183,6 +183,57 @@ inline constexpr std::uint64_t max_seq = (std::uint64_t{1} << 53) - 1;
 /// @return the plan, or `claim_invalid` when no number is left.
 [[nodiscard]] Result<TerminalPlan> terminal(Status status, const Log& log, Cause cause) noexcept;
 
+// Writing a log ----------------------------------------------------------------------------------
+
+/// What a store knows of work that is asked for under a key of the asker's choice, read in the
+/// transaction that would start it.
+struct Asked {
+  bool known{false};  ///< there is a run of this key
+  bool forgotten{false};  ///< there was one
+  bool live{false};  ///< another run of the thread is running, and not stale
+};
+
+enum class Begun : std::uint8_t {
+  existing = 1,  ///< the answer is that run, whatever has become of it
+  start = 2,
+};
+
+/// Says whether a run starts: once for every key, and one at a time in a thread.
+///
+/// @return in this order: `existing`; `run_forgotten`; `run_active`; `start`.
+[[nodiscard]] Result<Begun> begin(const Asked& asked) noexcept;
+
+struct LogLimits {
+  std::uint32_t event_size{32'768};  ///< bytes
+  std::uint32_t events{10'000};  ///< without the terminal one, for which there is always room
+};
+
+/// An event that a writer offers under a key of its choice.
+struct Offered {
+  std::optional<std::uint64_t> known_seq;  ///< of the event that has this key
+  bool same{false};  ///< which says the same
+  std::uint32_t size{0};
+  std::optional<std::uint64_t> after;  ///< what its writer takes for the last event
+};
+
+enum class Appended : std::uint8_t {
+  duplicate = 1,  ///< it is there: its number is the answer, after the end too
+  append = 2,
+};
+
+struct Append {
+  Appended action{Appended::append};
+  std::uint64_t seq{0};
+};
+
+/// Says whether an event is written, and as which one.
+///
+/// @param log  read in the transaction that would write it.
+/// @return in this order: `duplicate`; `event_conflict`; `event_too_large`; `run_ended`;
+///         `event_out_of_order`; `run_full`; `append` with the next number.
+[[nodiscard]] Result<Append> append(Status status, const Log& log, const Offered& event,
+                                    const LogLimits& limits) noexcept;
+
 // Forgetting a run --------------------------------------------------------------------------------
 
 struct Windows {

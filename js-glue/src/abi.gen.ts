@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 31581355,
+  layoutHash: 2348541918,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -402,6 +402,61 @@ export const abi = {
       public: 'misconfigured',
       meaning: 'that message has ended; a new one needs a new id',
     },
+    {
+      number: 180,
+      name: 'run_unknown',
+      public: 'not_allowed',
+      meaning: 'there is no such run, or none any more',
+    },
+    { number: 181, name: 'run_foreign', public: 'not_allowed', meaning: "somebody else's run" },
+    {
+      number: 182,
+      name: 'run_active',
+      public: 'temporarily_unavailable',
+      meaning: 'a run of this thread is under way',
+    },
+    {
+      number: 183,
+      name: 'run_ended',
+      public: 'misconfigured',
+      meaning: 'its log has ended: nothing is written after that',
+    },
+    {
+      number: 184,
+      name: 'run_forgotten',
+      public: 'misconfigured',
+      meaning: 'what was asked for under this key has run and been removed',
+    },
+    {
+      number: 185,
+      name: 'run_full',
+      public: 'misconfigured',
+      meaning: 'its log holds as many events as it may',
+    },
+    {
+      number: 186,
+      name: 'event_too_large',
+      public: 'misconfigured',
+      meaning: 'an event larger than a log takes',
+    },
+    {
+      number: 187,
+      name: 'event_conflict',
+      public: 'misconfigured',
+      meaning: 'that key belongs to an event that says something else',
+    },
+    {
+      number: 188,
+      name: 'event_out_of_order',
+      public: 'misconfigured',
+      meaning: 'another event is the last one than its writer says',
+    },
+    {
+      number: 189,
+      name: 'device_mismatch',
+      public: 'not_allowed',
+      meaning: 'the run of another device, or of none',
+    },
   ],
   publicCodes: [
     { number: 0, name: 'none' },
@@ -628,7 +683,7 @@ export const abi = {
       },
     },
     ConfigReply: {
-      size: 56,
+      size: 64,
       fields: {
         head: ['head', 0],
         variable: ['slice', 8],
@@ -639,6 +694,8 @@ export const abi = {
         dev: ['u8', 48],
         connect_enabled: ['u8', 49],
         cause: ['u8', 50],
+        run_retention_taken: ['u8', 51],
+        run_retention_ms: ['f64', 56],
       },
     },
     RefreshSettings: {
@@ -1095,6 +1152,8 @@ export const abi = {
     scheduleReason: [null, 'already_advanced', 'next_tick', 'after_quota', 'unreadable', 'out_of_range'],
     faultSeen: [null, 'first', 'window_over', 'within_window', 'clock_moved'],
     rated: [null, 'new_window', 'within_limit', 'not_charged', 'limited'],
+    begun: [null, 'existing', 'start'],
+    appended: [null, 'duplicate', 'append'],
   },
   refreshDefaults: {
     window_ms: 300000,

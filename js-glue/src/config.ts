@@ -8,10 +8,12 @@ const reply = 'ConfigReply'
 const providerFields = 18
 // Only these cross: an environment holds much that is none of the module's business.
 const known =
-  /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|[A-Z0-9_]+_(?:CLIENT_SECRET|WEBHOOK_SECRET|DEPLOYMENT_TOKEN))$/
+  /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|RUN_RETENTION_MS|[A-Z0-9_]+_(?:CLIENT_SECRET|WEBHOOK_SECRET|DEPLOYMENT_TOKEN))$/
 
 const own = /^(?:LATCHKEY_|PUBLIC_BASE_URL$|ENABLE_CONNECT$)/
 const maxValue = 32_768
+/** Why a length of time that was said is not the one that holds. */
+const unusable: ReadonlySet<string> = new Set(['blank', 'not_a_number', 'negative', 'too_large'])
 
 const separators = { 1: ' ', 2: ',' } as const
 const authStyles = { 1: 'basic', 2: 'body' } as const
@@ -53,6 +55,10 @@ export function checkConfig(module: Module, vars: Readonly<Record<string, string
       baseUrl: module.text(place(reply, 'base_url')),
       dev: module.u8[place(reply, 'dev')] === 1,
       connectEnabled: module.u8[place(reply, 'connect_enabled')] === 1,
+      runRetentionMs: module.f64[place(reply, 'run_retention_ms') >>> 3]!,
+      warnings: unusable.has(abi.enums.taken[module.u8[place(reply, 'run_retention_taken')]!] ?? '')
+        ? ['RUN_RETENTION_MS']
+        : [],
       keys: ring(module.bytes(place(reply, 'keys'))),
       ...(principalKeys.length === 0 ? undefined : { principalKeys: ring(principalKeys) }),
       providers: readProviders(module),

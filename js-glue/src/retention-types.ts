@@ -185,6 +185,35 @@ export interface Retention {
     log: { readonly lastSeq: number; readonly end?: TerminalKind | undefined },
     cause?: RunCause,
   ): TerminalPlan
+  /**
+   * Does a run start that is asked for under a key? Once for every key, one at a time in a thread. Throws
+   * `run_forgotten`, `run_active`.
+   */
+  begin(asked: {
+    /** There is a run of this key. */
+    readonly known: boolean
+    /** There was one. */
+    readonly forgotten: boolean
+    /** Another run of the thread is running, and not stale. */
+    readonly live: boolean
+  }): Names<'begun'>
+  /**
+   * Is an event written, and as which one? Throws `event_conflict`, `event_too_large`, `run_ended`,
+   * `event_out_of_order`, `run_full`.
+   */
+  append(
+    status: RunStatus,
+    log: { readonly lastSeq: number; readonly end?: TerminalKind | undefined },
+    event: {
+      /** The number of the event that has this key, if there is one, and whether it says the same. */
+      readonly knownSeq?: number | undefined
+      readonly same?: boolean
+      /** In bytes. */
+      readonly size: number
+      /** What its writer takes for the last event. */
+      readonly after?: number | undefined
+    },
+  ): { readonly action: Names<'appended'>; readonly seq: number }
   /** What a client does about work that it may have asked for already. At most 64 runs. */
   recover(
     runs: readonly Run[],

@@ -160,6 +160,20 @@ export function makeRetention(m: Module): Retention {
         return { action, status: left, event }
       }),
 
+    begin: ({ known, forgotten, live }) =>
+      within(m, () => {
+        call('begin', flag(known) | (flag(forgotten) << 1) | (flag(live) << 2))
+        return nameIn(enums.begun, byte(m, 'action'))
+      }),
+
+    append: (status, { lastSeq, end }, { knownSeq, same, size, after }) =>
+      within(m, () => {
+        const last = end === undefined ? 0 : numberIn(enums.terminal, end)
+        const log = [numberIn(enums.runStatus, status), count(lastSeq), last]
+        call('append', ...log, count(knownSeq), flag(same), count(size), count(after))
+        return { action: nameIn(enums.appended, byte(m, 'action')), seq: at(m) }
+      }),
+
     recover: (runs, wanted, now, rules = {}) =>
       within(m, () => {
         const { lookedUp, postedAt, attempts = 0, earlyDeaths = 0 } = wanted

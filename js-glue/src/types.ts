@@ -256,6 +256,10 @@ export interface Config {
   readonly baseUrl: string
   readonly dev: boolean
   readonly connectEnabled: boolean
+  /** How long a completed run is kept. */
+  readonly runRetentionMs: number
+  /** Variables that say something unusable and have their default; to be told once, by name alone. */
+  readonly warnings: readonly string[]
   readonly providers: readonly ProviderSettings[]
   readonly keys: KeyRing
   readonly principalKeys?: KeyRing

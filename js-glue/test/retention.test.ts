@@ -41,6 +41,8 @@ describe('retention', () => {
       ScheduleReason: enums.scheduleReason,
       Seen: enums.faultSeen,
       Rated: enums.rated,
+      Begun: enums.begun,
+      Appended: enums.appended,
     }
     const first = Object.keys(enums).indexOf('runStatus')
     assert.deepEqual(Object.values(names), Object.values(enums).slice(first))

@@ -99,6 +99,16 @@ const struct Row {
     {174, "queue_full", "temporarily_unavailable"},
     {175, "message_conflict", "misconfigured"},
     {176, "message_ended", "misconfigured"},
+    {180, "run_unknown", "not_allowed"},
+    {181, "run_foreign", "not_allowed"},
+    {182, "run_active", "temporarily_unavailable"},
+    {183, "run_ended", "misconfigured"},
+    {184, "run_forgotten", "misconfigured"},
+    {185, "run_full", "misconfigured"},
+    {186, "event_too_large", "misconfigured"},
+    {187, "event_conflict", "misconfigured"},
+    {188, "event_out_of_order", "misconfigured"},
+    {189, "device_mismatch", "not_allowed"},
 };
 
 const char* const public_codes[] = {

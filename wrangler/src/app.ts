@@ -26,7 +26,10 @@ export function openApp(env: Env): App {
 function check(env: Env): App | Refusal {
   const lk = (core ??= loadSync())
   try {
-    return { lk, config: lk.config.check(texts(env)), env }
+    const config = lk.config.check(texts(env))
+    for (const name of config.warnings)
+      console.warn(`latchkey: ${name} cannot be used; its default holds instead`)
+    return { lk, config, env }
   } catch (error) {
     if (!(error instanceof LatchkeyError)) throw error
     const trouble = error.code === 'config_missing' ? 'is not set' : 'cannot be used'

@@ -2,6 +2,7 @@ import type { AccountClaim } from './claim.ts'
 import type { Counters } from './counters.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { Session } from './session-object.ts'
+import type { Thread } from './thread.ts'
 import type { Vault } from './vault.ts'
 
 /** What the deployment binds. The variables beside these are text and go to the core unread. */
@@ -18,4 +19,7 @@ export interface Env {
   readonly SESSION_MODES?: string
   /** The models, as above; none: any. */
   readonly SESSION_MODELS?: string
+  readonly THREAD: DurableObjectNamespace<Thread>
+  /** What operators search in; never authority, and not there everywhere. */
+  readonly INDEX?: D1Database
 }

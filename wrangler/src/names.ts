@@ -18,6 +18,38 @@ export function connectionKeyOf(text: string): ConnectionKey {
   return { owner: { kind: kind === 'org' ? 'org' : 'user', id }, provider }
 }
 
+/** One Durable Object per owner and thread. */
+export const threadName = (baseUrl: string, { kind, id }: Owner, thread: string): string =>
+  name('thread', baseUrl, kind, id, thread)
+
+/** Which run is meant: the object that holds its log, and a random part that nobody can guess. */
+export interface RunKey {
+  /** Of the Durable Object, 64 hexadecimal digits. */
+  readonly object: string
+  readonly nonce: string
+}
+
+const objectSize = 32
+const nonceSize = 16
+const plain = { alphabet: 'base64url', omitPadding: true } as const
+
+/** 64 characters: the runtime's own id of the object (which says nothing of its owner), then the random part. */
+export function runId({ object, nonce }: RunKey): string {
+  const bytes = new Uint8Array(objectSize + nonceSize)
+  bytes.set(Uint8Array.fromHex(object))
+  bytes.set(Uint8Array.fromBase64(nonce, { alphabet: 'base64url' }), objectSize)
+  return bytes.toBase64(plain)
+}
+
+/** What `runId` made the id of; nothing for any other text. */
+export function runKeyOf(text: string): RunKey | undefined {
+  if (!/^[\w-]{64}$/.test(text)) return undefined
+  const bytes = Uint8Array.fromBase64(text, { alphabet: 'base64url' })
+  return { object: bytes.subarray(0, objectSize).toHex(), nonce: bytes.subarray(objectSize).toBase64(plain) }
+}
+
+export const newNonce = (): string => crypto.getRandomValues(new Uint8Array(nonceSize)).toBase64(plain)
+
 export const claimName = (baseUrl: string, provider: string, accountId: string): string =>
   name('account', baseUrl, provider, accountId)
 

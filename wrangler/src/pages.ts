@@ -63,11 +63,11 @@ function validators(request: Request): Headers {
   return headers
 }
 
-async function readPage(env: Env, name: string): Promise<string> {
+export async function readPage(env: Env, name: string): Promise<string> {
   const response = await env.ASSETS.fetch(`http://assets.invalid/${name}`)
   if (!response.ok) throw new Error('page missing')
   return await response.text()
 }
 
-const htmlResponse = (page: string, headers: Record<string, string>, status = 200): Response =>
+export const htmlResponse = (page: string, headers: Record<string, string>, status = 200): Response =>
   new Response(page, { status, headers: { 'content-type': 'text/html; charset=utf-8', ...headers } })

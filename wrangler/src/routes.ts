@@ -25,6 +25,7 @@ import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
 import { returnPath } from './return-path.ts'
+import { runRoutes } from './run-routes.ts'
 import { decoded, reads, type Call, type Method, type Route } from './route.ts'
 import { sessionRoutes } from './session-routes.ts'
 import { scopeRoutes } from './scope-routes.ts'
@@ -60,6 +61,7 @@ const routes: readonly Route[] = [
   [/^\/api\/users\/([^/]+)$/, { DELETE: deleteUser }],
   ...scopeRoutes,
   [/^\/api\/metrics$/, reads(metrics)],
+  ...runRoutes,
   [/^\/connect\/([^/]+)$/, { GET: startConnect }],
   [
     /^\/callback\/([^/]+)$/,

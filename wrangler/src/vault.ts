@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { LatchkeyError, type Standing } from 'latchkey'
+import { LatchkeyError, type RunCause, type Standing } from 'latchkey'
 import {
   Connection,
   type EndResult,
@@ -102,6 +102,8 @@ const schema = `
     until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;
   ${departureSchema}
   ${shadowSchema}
+  CREATE TABLE IF NOT EXISTS watcher (
+    until INTEGER NOT NULL, thread TEXT NOT NULL, cause TEXT, PRIMARY KEY (until, thread)) WITHOUT ROWID;
   ${connectionSchema.join(';')};
 `
 
@@ -234,6 +236,7 @@ export class Vault extends DurableObject<Env> {
     if (former && detailsOf(former).connectedAt > before) return
     if (former) {
       this.#raiseEpoch()
+      this.#endRuns('connection_revoked')
       await this.#connection().revoke({ cause: 'revoked_here', id: former.id })
     }
     const store = sqliteStore(this.#sql)
@@ -269,6 +272,13 @@ export class Vault extends DurableObject<Env> {
     return result.outcome === 'ok' && result.deleted
   }
 
+  /** A thread with a run that uses this connection: it is told when the connection has come to an end. */
+  async watch(thread: string, until: number): Promise<void> {
+    this.#sql.exec('DELETE FROM watcher WHERE thread = ? AND cause IS NULL', thread)
+    this.#sql.exec('INSERT OR REPLACE INTO watcher VALUES (?, ?, NULL)', until, thread)
+    await this.#arm(until)
+  }
+
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined
     try {
@@ -278,6 +288,7 @@ export class Vault extends DurableObject<Env> {
       const left = forgetDepartures(this.#sql, Date.now())
       if (left !== null) await this.#arm(left + 1)
       await this.#forget()
+      await this.#tellRuns()
     }
   }
 
@@ -317,6 +328,32 @@ export class Vault extends DurableObject<Env> {
 
   async #fetch(minValidityMs: number): Promise<TokenResult> {
     return this.#counted(await this.#connection().fetch({ minValidityMs }))
+  }
+
+  /** Written down with the verdict, so that a crash in between only makes it late. */
+  #endRuns(cause: RunCause): void {
+    this.#sql.exec('UPDATE watcher SET cause = ? WHERE cause IS NULL', cause)
+    this.ctx.waitUntil(this.#tellRuns())
+  }
+
+  /** Each thread ends its runs once, however often it is told. One that does not answer is told again. */
+  async #tellRuns(): Promise<void> {
+    const told = this.#sql
+      .exec<{ thread: string; cause: RunCause }>('SELECT thread, cause FROM watcher WHERE cause IS NOT NULL')
+      .toArray()
+    await Promise.all(
+      told.map(async ({ thread, cause }) => {
+        try {
+          await this.env.THREAD.get(this.env.THREAD.idFromString(thread)).endRuns(this.#key, cause)
+          this.#sql.exec('DELETE FROM watcher WHERE thread = ? AND cause IS NOT NULL', thread)
+        } catch {
+          await this.#arm(Date.now() + tellAgainMs)
+        }
+      }),
+    )
+    this.#sql.exec('DELETE FROM watcher WHERE until <= ?', Date.now())
+    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM watcher').one()
+    if (next.until !== null) await this.#arm(next.until)
   }
 
   async #consume(nonce: string, until: number): Promise<boolean> {
@@ -406,7 +443,10 @@ export class Vault extends DurableObject<Env> {
   async #end(verb: (connection: Connection) => Promise<EndResult>): Promise<EndResult> {
     const former = await this.#held()
     const result = await verb(this.#connection())
-    if (result.outcome === 'ok' && result.deleted) this.#raiseEpoch()
+    if (result.outcome === 'ok' && result.deleted) {
+      this.#raiseEpoch()
+      this.#endRuns('connection_revoked')
+    }
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
     return result
   }
@@ -467,6 +507,7 @@ export class Vault extends DurableObject<Env> {
   /** Codes alone: neither a token nor a person stands in a counter or a log line. */
   #notify({ news, cause }: News): void {
     this.#count(news === 'operator_error' ? 'operator' : news)
+    if (ends.has(news)) this.#endRuns('reconnect_required')
     const line = JSON.stringify({ event: 'refresh', provider: this.#key.provider, news, cause })
     if (alerts.has(news)) console.error(line)
     else console.log(line)
@@ -492,6 +533,10 @@ function freshMark(): number {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
   return (high & 0xffff) * 0x1_0000_0000 + low + 1
 }
+/** No token comes of this connection any more. */
+const ends: ReadonlySet<News['news']> = new Set(['terminal', 'lost_in_flight'])
+
+const tellAgainMs = 5_000
 
 /** Somebody has to look. */
 const alerts: ReadonlySet<News['news']> = new Set([

@@ -47,6 +47,7 @@ export { AccountClaim } from './claim.ts'
 export { Counters } from './counters.ts'
 export { SessionIndex } from './session-index.ts'
 export { Session } from './session-object.ts'
+export { Thread } from './thread.ts'
 export { Vault } from './vault.ts'
 
 export default {
