@@ -45,6 +45,7 @@ test('the list says what is connected and never shows a token', async () => {
       expiresAt: expect.any(Number),
       refreshAt: expect.any(Number),
       generation: { id: expect.any(String), version: 1 },
+      awaitedUntil: null,
     },
     {
       provider: 'good',
@@ -57,6 +58,7 @@ test('the list says what is connected and never shows a token', async () => {
       expiresAt: null,
       refreshAt: null,
       generation: null,
+      awaitedUntil: null,
     },
   ])
   const { accessToken } = (await (await token('alex')).json()) as { accessToken: string }

@@ -30,6 +30,12 @@ const routes: readonly (readonly [string, readonly string[]])[] = [
   ['/disconnect/good', ['POST']],
   ['/dev/sign-in', ['GET', 'POST']],
   ['/dev/sign-out', ['POST']],
+  ['/api/connect-links', ['POST']],
+  ['/api/connect-links/x', ['GET', 'HEAD']],
+  ['/link', ['GET', 'HEAD']],
+  ['/link/x', ['GET', 'HEAD', 'POST']],
+  ['/api/retention', ['GET', 'HEAD']],
+  ['/retention', ['GET', 'HEAD']],
 ]
 
 const expectSecured = (response: Response): void => {

@@ -1,4 +1,5 @@
 import type { AccountClaim } from './claim.ts'
+import type { ConnectLink } from './connect-link.ts'
 import type { Counters } from './counters.ts'
 import type { Vault } from './vault.ts'
 
@@ -8,4 +9,7 @@ export interface Env {
   readonly VAULT: DurableObjectNamespace<Vault>
   readonly ACCOUNT_CLAIM: DurableObjectNamespace<AccountClaim>
   readonly COUNTERS: DurableObjectNamespace<Counters>
+  readonly CONNECT_LINK: DurableObjectNamespace<ConnectLink>
+  /** What operators look up; everything else works without it. */
+  readonly INDEX?: D1Database
 }

@@ -18,5 +18,14 @@ export function connectionKeyOf(text: string): ConnectionKey {
   return { owner: { kind: kind === 'org' ? 'org' : 'user', id }, provider }
 }
 
+/** By the hash of its token. */
+export const linkName = (baseUrl: string, id: string): string => name('link', baseUrl, id)
+
+/** What `claimName` made the name of. */
+export function accountOf(text: string): { readonly provider: string; readonly accountId: string } {
+  const [, , provider = '', accountId = ''] = JSON.parse(text) as string[]
+  return { provider, accountId }
+}
+
 export const claimName = (baseUrl: string, provider: string, accountId: string): string =>
   name('account', baseUrl, provider, accountId)

@@ -29,7 +29,13 @@ export function trustedCaller(app: App, request: Request, mediaType: RequestFact
   return caller(app, request)
 }
 
-export function guard(app: App, request: Request, mediaType: RequestFacts['mediaType']): void {
+/** `open`: for a form that everybody may send, from a page of ours. */
+export function guard(
+  app: App,
+  request: Request,
+  mediaType: RequestFacts['mediaType'],
+  { open = false }: { open?: boolean } = {},
+): void {
   const { headers } = request
   const origin = headers.get('origin')
   const secFetchSite = headers.get('sec-fetch-site')
@@ -43,6 +49,7 @@ export function guard(app: App, request: Request, mediaType: RequestFacts['media
     ownOrigin: app.config.baseUrl,
     mediaType,
     proxied: forwarding.some((name) => headers.has(name)),
+    open,
   })
   if (!verdict.ok) throw new Refusal(verdict.code, { status: verdict.status })
 }

@@ -7,7 +7,6 @@ import { callback } from './callback.ts'
 import { connect } from './connect.ts'
 import {
   disconnect,
-  eraseUser,
   giveToken,
   lastState,
   listConnections,
@@ -19,9 +18,12 @@ import {
 } from './connections.ts'
 import { exposition } from './counters.ts'
 import { showSignIn, signIn, signOut } from './dev-sign-in.ts'
+import { eraseUser } from './erase.ts'
+import { linkRoutes } from './link-routes.ts'
 import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
+import { retentionRoutes } from './retention-routes.ts'
 import { returnPath } from './return-path.ts'
 import { decoded, reads, type Call, type Method, type Route } from './route.ts'
 import { describeSession } from './session.ts'
@@ -78,6 +80,8 @@ const routes: readonly Route[] = [
     },
   ],
   [/^\/dev\/sign-out$/, { POST: ({ app, request }) => signOut(app, request) }],
+  ...linkRoutes,
+  ...retentionRoutes,
 ]
 
 export async function route(app: App, request: Request, url: URL): Promise<Response> {

@@ -1,14 +1,16 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Standing } from 'latchkey'
+import type { Standing, SweepCursor } from 'latchkey'
 import { Connection, type EndResult, type News, type Status, type TokenResult } from 'latchkey/connection'
 import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
 import { openApp, providerNamed, redirectUri, type App } from './app.ts'
 import { authorizationServer } from './authorization-server.ts'
 import { count, flushSoon } from './counters.ts'
 import type { Env } from './env.ts'
-import { claimName, connectionKeyOf, type ConnectionKey } from './names.ts'
+import { report, type Holding } from './ledger.ts'
+import { claimName, connectionKeyOf, linkName, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
+import { endTable, firstEnd, holdingOf, laneOf, standing, sweep, type EndTable, type Lane } from './sweep.ts'
 
 /** What is said of a connection that is none. */
 export const nothing = {
@@ -17,6 +19,7 @@ export const nothing = {
   expiresAt: null,
   refreshAt: null,
   generation: null,
+  awaitedUntil: null,
 } as const satisfies Partial<ConnectionStatus>
 
 /** What a verified callback asks for. */
@@ -28,7 +31,10 @@ export interface Completion {
   readonly code: string
   readonly codeVerifier: string
   readonly state: string
+  readonly stateIssuedAt: number
   readonly stateExpiresAt: number
+  /** The connect link that asked for it. */
+  readonly link?: string
 }
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly code: Code }
@@ -40,13 +46,15 @@ export interface Generation {
 
 export interface ConnectionStatus {
   readonly account: string | null
-  readonly status: Exclude<Standing, 'not_connected'> | 'corrupt'
+  readonly status: Standing | 'corrupt'
   readonly scopes: string[]
   readonly connectedAt: number | null
   readonly expiresAt: number | null
   /** By when the token is renewed; null: it is not, or has no end. */
   readonly refreshAt: number | null
   readonly generation: Generation | null
+  /** Until when somebody may come who was sent a link for it. */
+  readonly awaitedUntil: number | null
 }
 
 /** What the application keeps beside a connection. */
@@ -56,6 +64,7 @@ interface Details {
   readonly connectedAt: number
   readonly state: string
   readonly stateExpiresAt: number
+  readonly link?: string
 }
 
 /** The provider says that an account's authorization has ended. */
@@ -65,9 +74,15 @@ export interface Revocation {
   readonly at?: number
 }
 
+/** States that were used up, and links that somebody may come with. */
+const consumed: EndTable = { kind: 'consumed_state', table: 'consumed', key: 'nonce' }
+const awaited: EndTable = { kind: 'connect_link', table: 'awaited', key: 'link' }
+
 const schema = `
-  CREATE TABLE IF NOT EXISTS consumed (
-    until INTEGER NOT NULL, nonce TEXT NOT NULL, PRIMARY KEY (until, nonce)) WITHOUT ROWID;
+  ${endTable(consumed)}
+  ${endTable(awaited)}
+  CREATE TABLE IF NOT EXISTS block (
+    slot INTEGER PRIMARY KEY CHECK (slot = 1), at INTEGER NOT NULL, until INTEGER NOT NULL);
   ${connectionSchema.join(';')};
 `
 
@@ -82,6 +97,9 @@ export class Vault extends DurableObject<Env> {
   #alarmAt: number | null | undefined
   /** Accounts that a running completion has claimed but not stored yet. */
   readonly #claiming = new Map<string, number>()
+  /** Links that a running completion came with. */
+  readonly #linking = new Set<string>()
+  #cursor: SweepCursor | undefined
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
@@ -94,11 +112,55 @@ export class Vault extends DurableObject<Env> {
   async complete(completion: Completion): Promise<Outcome> {
     if (!(await this.#consume(completion.nonce, completion.until)))
       return { ok: false, code: 'state_consumed' }
+    if (this.#isBlocked(completion.stateIssuedAt)) return { ok: false, code: 'state_consumed' }
     try {
-      return await this.#exchange(openApp(this.env), completion)
+      return await this.#once(completion)
     } catch (error) {
       return { ok: false, code: codeOf(error) }
+    } finally {
+      this.#tell()
     }
+  }
+
+  /** A link makes one connection; while it is about to, it makes no other. */
+  async #once(completion: Completion): Promise<Outcome> {
+    const { link } = completion
+    if (link === undefined) return await this.#exchange(openApp(this.env), completion)
+    if (this.#linking.has(link)) return { ok: false, code: 'state_consumed' }
+    this.#linking.add(link)
+    try {
+      const refused = await this.#refusedLink(link)
+      if (refused) return { ok: false, code: refused }
+      const outcome = await this.#exchange(openApp(this.env), completion)
+      if (outcome.ok) this.#linked(link)
+      return outcome
+    } finally {
+      this.#linking.delete(link)
+    }
+  }
+
+  /** Somebody may come with this link. */
+  async expect(link: string, until: number): Promise<void> {
+    this.#sql.exec('INSERT OR IGNORE INTO awaited VALUES (?, ?)', until, link)
+    await this.#arm(until)
+  }
+
+  /** T73: somebody may come with another link than this one. */
+  othersExpected(link: string): boolean {
+    const sql = 'SELECT 1 FROM awaited WHERE until > ? AND link <> ? LIMIT 1'
+    return this.#sql.exec(sql, Date.now(), link).toArray().length > 0
+  }
+
+  /** Nobody comes with this link any more; null: with none. A connection that is there is not touched. */
+  unexpect(link: string | null): void {
+    if (link === null) this.#sql.exec('DELETE FROM awaited')
+    else this.#sql.exec('DELETE FROM awaited WHERE link = ?', link)
+  }
+
+  /** This link made the connection that is there. */
+  async isLinked(link: string): Promise<boolean> {
+    const found = await this.#held()
+    return found !== undefined && detailsOf(found).link === link
   }
 
   async token(minValidityMs: number): Promise<TokenResult> {
@@ -117,11 +179,14 @@ export class Vault extends DurableObject<Env> {
 
   async status(): Promise<ConnectionStatus | null> {
     const found = await this.#connection().status()
-    if (!found) return null
-    if (found.status === 'corrupt') return { ...nothing, scopes: [], status: 'corrupt' }
+    const awaitedUntil = this.#awaitedUntil()
+    const none = { ...nothing, awaitedUntil, scopes: [] }
+    if (!found || (found.status !== 'corrupt' && found.standing === 'not_connected'))
+      return awaitedUntil === null ? null : { ...none, status: 'not_connected' }
+    if (found.status === 'corrupt') return { ...none, status: 'corrupt' }
     const { standing } = found
     if (standing === 'not_connected') return null
-    if (found.status === 'revoked') return { ...nothing, scopes: [], status: standing }
+    if (found.status === 'revoked') return { ...none, status: standing }
     const { label, connectedAt } = detailsOf(found)
     return {
       account: label,
@@ -131,6 +196,7 @@ export class Vault extends DurableObject<Env> {
       expiresAt: found.accessExpiresAt,
       refreshAt: found.hasRefresh ? found.accessExpiresAt : null,
       generation: { id: found.id, version: found.version },
+      awaitedUntil,
     }
   }
 
@@ -151,9 +217,29 @@ export class Vault extends DurableObject<Env> {
     return await this.#end((connection) => connection.disconnect())
   }
 
+  /** Whatever began before now ends without a trace: nothing that was under way is stored any more. */
+  async block(): Promise<void> {
+    const { lk } = openApp(this.env)
+    const now = Date.now()
+    const { expiresAt } = lk.retention.expiry(now, lk.retention.lifetimes.consumed_state, now)
+    this.#sql.exec('INSERT OR REPLACE INTO block VALUES (1, ?, ?)', now, expiresAt)
+    await this.#arm(expiresAt)
+  }
+
   /** Nothing stays; the result says what was revoked and what was not. */
   async erase(): Promise<EndResult> {
     return await this.#end((connection) => connection.erase())
+  }
+
+  /** Ends every link that somebody may come with, and says how many there were. */
+  async endLinks(): Promise<number> {
+    const { config } = openApp(this.env)
+    const links = this.#sql.exec<{ link: string }>('SELECT link FROM awaited').toArray()
+    for (const { link } of links) {
+      await this.env.CONNECT_LINK.getByName(linkName(config.baseUrl, link)).end()
+      this.unexpect(link)
+    }
+    return links.length
   }
 
   /** A tombstone for that account's connection; another account's stays. True when there was one to end. */
@@ -171,21 +257,108 @@ export class Vault extends DurableObject<Env> {
     try {
       await this.#connection().alarm()
     } finally {
-      await this.#forgetConsumed()
+      await this.#sweep()
     }
   }
 
   async #consume(nonce: string, until: number): Promise<boolean> {
     const sql = 'INSERT INTO consumed VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING nonce'
     const isFirst = this.#sql.exec(sql, until, nonce).toArray().length === 1
-    await this.#forgetConsumed()
+    // An alarm may have been lost: what is overdue goes with the next one who comes.
+    const first = firstEnd(this.#sql, consumed)
+    if (first !== null && first <= Date.now()) await this.#sweep()
+    else if (first !== null) await this.#arm(first)
     return isFirst
   }
 
-  async #forgetConsumed(): Promise<void> {
-    this.#sql.exec('DELETE FROM consumed WHERE until < ?', Date.now())
-    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM consumed').one()
-    if (next.until !== null) await this.#arm(next.until + 1)
+  /** What is over goes; the next alarm is for what is over next. */
+  async #sweep(): Promise<void> {
+    const app = openApp(this.env)
+    const lanes = [laneOf(this.#sql, consumed), laneOf(this.#sql, awaited), this.#tombstones(app)]
+    const swept = await sweep(app.lk, lanes, { cursor: this.#cursor })
+    this.#cursor = swept.cursor
+    this.#sql.exec('DELETE FROM block WHERE until <= ?', Date.now())
+    const block = this.#sql.exec<{ until: number }>('SELECT until FROM block').toArray()[0]
+    const ends = [firstEnd(this.#sql, consumed), firstEnd(this.#sql, awaited), await this.#tombstoneEnd(app)]
+    for (const end of [...ends, block?.until ?? null, swept.finished ? null : swept.nextAt])
+      if (end !== null) await this.#arm(end)
+    this.#tell()
+  }
+
+  /** The row of a connection that has ended is kept as long as an answer to it may be under way, and as long as a person asks. */
+  #tombstones(app: App): Lane {
+    return {
+      kind: 'tombstone',
+      remove: async (before) => {
+        const end = await this.#tombstoneEnd(app)
+        if (end === null || end > before) return 0
+        // Exactly the row that has ended: a login that came meanwhile is another one.
+        const store = sqliteStore(this.#sql)
+        const row = await store.read()
+        if (!row || row.access !== '') return 0
+        const { id, version, epoch } = row
+        const written = await store.write({ is: 'row', id, version, epoch }, null)
+        this.#opened = undefined
+        return written === 'stored' ? 1 : 0
+      },
+    }
+  }
+
+  async #tombstoneEnd({ lk }: App): Promise<number | null> {
+    const found = await this.#connection().status()
+    if (!found || found.status !== 'revoked' || found.endedAt === null) return null
+    return lk.retention.expiry(found.endedAt, lk.retention.lifetimes.tombstone, found.endedAt).expiresAt
+  }
+
+  /** Tells the ledger what is here, after the answer. */
+  #tell(): void {
+    this.ctx.waitUntil(
+      this.#holdings().then((holdings) => report(this.env, this.ctx.id.name ?? '', holdings)),
+    )
+  }
+
+  async #holdings(): Promise<Holding[]> {
+    const app = openApp(this.env)
+    const { lifetimes } = app.lk.retention
+    const end = await this.#tombstoneEnd(app)
+    const held = end !== null
+    return [
+      holdingOf(this.#sql, consumed, lifetimes.consumed_state),
+      {
+        kind: 'tombstone',
+        count: held ? 1 : 0,
+        oldest: held ? end - lifetimes.tombstone : null,
+        nextDue: end,
+      },
+    ]
+  }
+
+  /** A state from before an erasure began is used up by it. */
+  #isBlocked(stateIssuedAt: number): boolean {
+    const [block] = this.#sql.exec<{ at: number; until: number }>('SELECT at, until FROM block').toArray()
+    return block !== undefined && block.until > Date.now() && stateIssuedAt <= block.at
+  }
+
+  async #refusedLink(link: string): Promise<Code | undefined> {
+    if (await this.isLinked(link)) return 'state_consumed'
+    if (standing(this.#sql, awaited, link, Date.now()) !== undefined) return undefined
+    const known = this.#sql.exec('SELECT 1 FROM awaited WHERE link = ?', link).toArray().length > 0
+    return known ? 'state_expired' : 'state_consumed'
+  }
+
+  #linked(link: string): void {
+    this.unexpect(link)
+    const { config } = openApp(this.env)
+    const object = this.env.CONNECT_LINK.getByName(linkName(config.baseUrl, link))
+    // Should it not hear of it, it asks before it says anything.
+    this.ctx.waitUntil(object.completed().catch(() => undefined))
+  }
+
+  #awaitedUntil(): number | null {
+    const [row] = this.#sql
+      .exec<{ until: number | null }>('SELECT max(until) AS until FROM awaited WHERE until > ?', Date.now())
+      .toArray()
+    return row?.until ?? null
   }
 
   async #exchange(app: App, completion: Completion): Promise<Outcome> {
@@ -216,12 +389,19 @@ export class Vault extends DurableObject<Env> {
   /** Puts the new pair in the place of whatever was there. */
   async #login(
     app: App,
-    { subject, state, stateExpiresAt }: Completion,
+    { subject, state, stateExpiresAt, link }: Completion,
     account: { readonly id: string; readonly label: string },
     { accessToken, refreshToken, lifetimeMs, refreshLifetimeMs, scopes }: LoginTokens,
     askedAt: number,
   ): Promise<Outcome> {
-    const details: Details = { subject, label: account.label, connectedAt: Date.now(), state, stateExpiresAt }
+    const details: Details = {
+      subject,
+      label: account.label,
+      connectedAt: Date.now(),
+      state,
+      stateExpiresAt,
+      ...(link !== undefined && { link }),
+    }
     const result = await this.#connection().login({
       accessToken,
       ...(refreshToken && { refreshToken }),
@@ -243,6 +423,9 @@ export class Vault extends DurableObject<Env> {
     const former = await this.#held()
     const result = await verb(this.#connection())
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
+    const end = await this.#tombstoneEnd(openApp(this.env))
+    if (end !== null) await this.#arm(end)
+    this.#tell()
     return result
   }
 
