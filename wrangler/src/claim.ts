@@ -69,6 +69,7 @@ export class AccountClaim extends DurableObject<Env> {
     this.#sql.exec('INSERT OR REPLACE INTO holder VALUES (?, ?, ?)', owner.kind, owner.id, subject)
     this.#checkLater(owner)
     await this.#arm()
+    this.#tell()
     return true
   }
 
