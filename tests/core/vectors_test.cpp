@@ -360,7 +360,7 @@ Json guard_request(const Json& in) {
   facts.media_type = text(said, "mediaType") == "application/json" ? guard::MediaType::json
                                                                    : guard::MediaType::form;
   facts.proxied = said.at("proxied").get<bool>();
-  facts.open = flag(said, "open");
+  facts.open = said.value("open", false);
   const auto verdict = guard::request(facts);
   if (verdict.ok) return {{"ok", true}};
   return {{"ok", false}, {"status", verdict.status}, {"code", to_string(verdict.code)}};

@@ -4,7 +4,17 @@ import { openApp } from './app.ts'
 import type { Env } from './env.ts'
 import { report } from './ledger.ts'
 import { accountOf, vaultName } from './names.ts'
-import { endTable, firstEnd, holdingOf, laneOf, standing, sweep, type EndTable, type Lane } from './sweep.ts'
+import {
+  endTable,
+  firstEnd,
+  holdingOf,
+  laneOf,
+  ownStorage,
+  standing,
+  sweep,
+  type EndTable,
+  type Lane,
+} from './sweep.ts'
 
 export interface ClaimRequest {
   readonly provider: string
@@ -105,7 +115,7 @@ export class AccountClaim extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const { lk } = openApp(this.env)
     const lanes = [laneOf(this.#sql, deliveries), this.#holders()]
-    const swept = await sweep(lk, lanes, { cursor: this.#cursor })
+    const swept = await sweep(lk, lanes, { cursor: this.#cursor, ...ownStorage })
     this.#cursor = swept.cursor
     await this.#arm(swept.finished ? null : swept.nextAt)
     this.#tell()
@@ -120,7 +130,8 @@ export class AccountClaim extends DurableObject<Env> {
           .exec<{ holder: string }>(
             'SELECT holder FROM check_holder WHERE until <= ? ORDER BY until LIMIT ?',
             before,
-            limit,
+            // Each is asked, and an object may ask only so often at a time; the alarm comes again for the others.
+            Math.min(limit, 50),
           )
           .toArray()
         const { provider, accountId } = accountOf(this.#name)

@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { openApp } from './app.ts'
 import type { Env } from './env.ts'
 import { report } from './ledger.ts'
-import { sweep, type Lane } from './sweep.ts'
+import { ownStorage, sweep, type Lane } from './sweep.ts'
 
 /** What a token call, or what became of a refresh, is counted as. */
 export const outcomes = [
@@ -118,7 +118,7 @@ export class Counters extends DurableObject<Env> {
         return over.length
       },
     }
-    await sweep(lk, [lane])
+    await sweep(lk, [lane], ownStorage)
     await this.#arm()
   }
 

@@ -10,7 +10,17 @@ import { report, type Holding } from './ledger.ts'
 import { claimName, connectionKeyOf, linkName, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
-import { endTable, firstEnd, holdingOf, laneOf, standing, sweep, type EndTable, type Lane } from './sweep.ts'
+import {
+  endTable,
+  firstEnd,
+  holdingOf,
+  laneOf,
+  ownStorage,
+  standing,
+  sweep,
+  type EndTable,
+  type Lane,
+} from './sweep.ts'
 
 /** What is said of a connection that is none. */
 export const nothing = {
@@ -275,7 +285,7 @@ export class Vault extends DurableObject<Env> {
   async #sweep(): Promise<void> {
     const app = openApp(this.env)
     const lanes = [laneOf(this.#sql, consumed), laneOf(this.#sql, awaited), this.#tombstones(app)]
-    const swept = await sweep(app.lk, lanes, { cursor: this.#cursor })
+    const swept = await sweep(app.lk, lanes, { cursor: this.#cursor, ...ownStorage })
     this.#cursor = swept.cursor
     this.#sql.exec('DELETE FROM block WHERE until <= ?', Date.now())
     const block = this.#sql.exec<{ until: number }>('SELECT until FROM block').toArray()[0]
