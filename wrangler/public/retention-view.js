@@ -63,8 +63,8 @@ const ticks = [
   ['1 h', hour, true],
   ['6 h', 6 * hour, false],
   ['1 d', day, true],
-  ['7 d', 7 * day, false],
-  ['30 d', 30 * day, true],
+  ['7 d', 7 * day, true],
+  ['30 d', 30 * day, false],
   ['400 d', 400 * day, true],
 ]
 
@@ -141,7 +141,7 @@ const bar = (row, now) => {
     </svg>
     <p class="due">
       <span class="status">${icon(tone)}${word}</span>
-      ${row.nextDue !== null && html`<span>next due ${time(now, row.nextDue)}</span>`}
+      ${row.nextDue !== null && html`<span>${row.nextDue <= now ? 'was' : 'next'} due ${time(now, row.nextDue)}</span>`}
     </p>
   </li>`
 }
