@@ -902,6 +902,7 @@ export default document(
   terminal,
   recover,
   keep,
+  changed,
   orphan,
   resumes,
   link,
