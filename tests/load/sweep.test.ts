@@ -1,6 +1,8 @@
 /** The short form: the whole of it is `npm run bench:retention`. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { load } from 'latchkey'
 import { measureRetention } from '../../bench/retention.ts'
 
 test(
@@ -18,3 +20,10 @@ test(
     assert.equal(cells.length, 3)
   },
 )
+
+test('the cron comes as often as the core wants a sweep', async () => {
+  const text = await readFile(new URL('../../wrangler/wrangler.jsonc', import.meta.url), 'utf8')
+  const minutes = /"crons": \["\*\/(\d+) \* \* \* \*"\]/.exec(text)?.[1]
+  const { nextAt } = (await load()).retention.sweep([], undefined, 0, 0) as { nextAt: number }
+  assert.equal(Number(minutes) * 60_000, nextAt)
+})

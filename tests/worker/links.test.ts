@@ -305,6 +305,13 @@ test('T07: what a link says is never markup, and what an address says never word
   expect(await (await ask(path(url))).text()).not.toContain('<img src=x>')
   const page = await (await ask('/link?connected=<one>&error=<two>&provider=<three>')).text()
   for (const text of ['<one>', '<two>', '<three>']) expect(page).not.toContain(text)
+  // Whoever tries addresses leaves nothing behind.
+  const nobody = bindings.CONNECT_LINK.getByName(linkName(baseUrl, 'nobody'))
+  expect(await nobody.read()).toBe(null)
+  await runInDurableObject(nobody, (_, { storage }) => {
+    const tables = storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'")
+    expect(tables.toArray()).toEqual([])
+  })
   for (const address of ['/link/x', `/link/${'A'.repeat(43)}`, '/link/%00']) {
     const response = await ask(address)
     expect([response.status, await response.text()]).toEqual([

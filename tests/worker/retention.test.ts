@@ -6,6 +6,7 @@ import {
   runInDurableObject,
   waitOnExecutionContext,
 } from 'cloudflare:test'
+import { exports } from 'cloudflare:workers'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openApp } from '../../wrangler/src/app.ts'
 import {
@@ -17,7 +18,19 @@ import {
 } from '../../wrangler/src/ledger.ts'
 import { claimName, vaultName } from '../../wrangler/src/names.ts'
 import worker from '../../wrangler/src/worker.ts'
-import { ask, assertion, bearer, bindings, Browser, errorOf, json, lk, request } from './harness.ts'
+import {
+  ask,
+  assertion,
+  bearer,
+  bindings,
+  Browser,
+  errorOf,
+  form,
+  json,
+  lk,
+  ownOrigin,
+  request,
+} from './harness.ts'
 import { baseUrl } from './variables.ts'
 
 const minute = 60_000
@@ -25,6 +38,7 @@ const hour = 60 * minute
 const day = 24 * hour
 const { lifetimes } = lk.retention
 const app = openApp(bindings)
+const { Latchkey } = exports
 
 beforeEach(async () => {
   await reset()
@@ -311,7 +325,13 @@ test('a person is erased step by step, with a receipt', async () => {
   const { id, url } = (await made.json()) as { id: string; url: string }
   const browser = await Browser.of({ subject: 'alex' })
   const flow = await browser.authorize('good')
-  await told('connect_link', 1)
+  // One that was used is known for another hour; it names its owner too.
+  const used = await Latchkey.createConnectLink({ subject: 'alex', kind: 'service' }, { provider: 'posted' })
+  const usedUrl = used.ok ? new URL(used.value.url).pathname : ''
+  const started = await browser.ask(usedUrl, { method: 'POST', headers: { ...form, ...ownOrigin }, body: '' })
+  const answer = await browser.answer(new URL(started.headers.get('location') ?? ''))
+  expect((await browser.finish(answer)).get('connected')).toBe('posted')
+  await told('connect_link', 2)
 
   const [status, receipt] = await erase('alex')
   expect(status).toBe(200)
@@ -329,7 +349,7 @@ test('a person is erased step by step, with a receipt', async () => {
 
   // What was under way when it began is stored no more; the link is nothing; nothing is counted of it.
   expect((await browser.finish(flow)).get('error')).toBe('used_state')
-  expect((await ask(new URL(url).pathname)).status).toBe(404)
+  for (const path of [new URL(url).pathname, usedUrl]) expect((await ask(path)).status).toBe(404)
   expect((await ask(`/api/connect-links/${id}`, { headers: bearer('alex') })).status).toBe(404)
   await told('connect_link', 0)
   await told('claim', 0)
@@ -347,7 +367,7 @@ test('a provider that cannot be told keeps nothing here; a vault that cannot be 
   await connect('sam')
   await runInDurableObject(
     vault('sam'),
-    (_, { storage }) => void storage.sql.exec('ALTER TABLE awaited RENAME TO away'),
+    (_, { storage }) => void storage.sql.exec('ALTER TABLE links RENAME TO away'),
   )
   const [status, partial] = await erase('sam')
   expect([status, partial.complete, partial.reason]).toEqual([202, false, 'partial'])
@@ -355,7 +375,7 @@ test('a provider that cannot be told keeps nothing here; a vault that cannot be 
   expect(partial.erased).toContain('connections')
   await runInDurableObject(
     vault('sam'),
-    (_, { storage }) => void storage.sql.exec('ALTER TABLE away RENAME TO awaited'),
+    (_, { storage }) => void storage.sql.exec('ALTER TABLE away RENAME TO links'),
   )
   const [again, complete] = await erase('sam')
   expect([again, complete.complete]).toEqual([200, true])

@@ -29,6 +29,12 @@ type Row = {
   state: LinkStatus['state']
 }
 
+const schema = `
+  CREATE TABLE IF NOT EXISTS link (
+    slot INTEGER PRIMARY KEY CHECK (slot = 1), id TEXT NOT NULL, provider TEXT NOT NULL,
+    owner_kind TEXT NOT NULL, owner_id TEXT NOT NULL, subject TEXT NOT NULL, return_to TEXT NOT NULL,
+    expires_at INTEGER NOT NULL, state TEXT NOT NULL)`
+
 /**
  * One object per connect link, found by the hash of its token: the token itself is nowhere. Whether the link was used is
  * decided by the vault that the connection goes to; this object remembers what came of it for as long again as the link
@@ -42,12 +48,13 @@ export class ConnectLink extends DurableObject<Env> {
     super(context, env)
     this.#name = context.id.name ?? ''
     this.#sql = context.storage.sql
-    this.#prepare()
   }
 
   /** Begins the link's life; the vault learns that somebody may come. */
   async open(id: string, facts: LinkFacts): Promise<number> {
     const { lk } = openApp(this.env)
+    // Not before: whoever tries addresses must leave nothing behind.
+    this.#sql.exec(schema)
     const now = Date.now()
     const { expiresAt } = lk.retention.expiry(now, lk.retention.lifetimes.connect_link, now)
     const { provider, owner, subject, returnTo } = facts
@@ -80,7 +87,7 @@ export class ConnectLink extends DurableObject<Env> {
   }
 
   completed(): void {
-    this.#sql.exec("UPDATE link SET state = 'completed'")
+    if (this.#row()) this.#sql.exec("UPDATE link SET state = 'completed'")
   }
 
   /** Its owner is erased: nothing of it stays. */
@@ -119,20 +126,12 @@ export class ConnectLink extends DurableObject<Env> {
   async #forget(): Promise<void> {
     await this.ctx.storage.deleteAlarm()
     await this.ctx.storage.deleteAll()
-    this.#prepare()
     await report(this.env, this.#name, this.#holdings())
   }
 
-  #prepare(): void {
-    this.#sql.exec(
-      `CREATE TABLE IF NOT EXISTS link (
-        slot INTEGER PRIMARY KEY CHECK (slot = 1), id TEXT NOT NULL, provider TEXT NOT NULL,
-        owner_kind TEXT NOT NULL, owner_id TEXT NOT NULL, subject TEXT NOT NULL, return_to TEXT NOT NULL,
-        expires_at INTEGER NOT NULL, state TEXT NOT NULL)`,
-    )
-  }
-
   #row(): (Row & { id: string }) | undefined {
+    const isThere = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'link'"
+    if (this.#sql.exec(isThere).toArray().length === 0) return undefined
     return this.#sql.exec<Row & { id: string }>('SELECT * FROM link').toArray()[0]
   }
 

@@ -87,10 +87,13 @@ export interface Revocation {
 /** States that were used up, and links that somebody may come with. */
 const consumed: EndTable = { kind: 'consumed_state', table: 'consumed', key: 'nonce' }
 const awaited: EndTable = { kind: 'connect_link', table: 'awaited', key: 'link' }
+/** And all that somebody could come with: for as long as anything is known of them. */
+const links: EndTable = { kind: 'connect_link', table: 'links', key: 'link' }
 
 const schema = `
   ${endTable(consumed)}
   ${endTable(awaited)}
+  ${endTable(links)}
   CREATE TABLE IF NOT EXISTS block (
     slot INTEGER PRIMARY KEY CHECK (slot = 1), at INTEGER NOT NULL, until INTEGER NOT NULL);
   ${connectionSchema.join(';')};
@@ -151,7 +154,10 @@ export class Vault extends DurableObject<Env> {
 
   /** Somebody may come with this link. */
   async expect(link: string, until: number): Promise<void> {
+    const { lk } = openApp(this.env)
+    const { expiresAt } = lk.retention.expiry(until, lk.retention.lifetimes.connect_link, until)
     this.#sql.exec('INSERT OR IGNORE INTO awaited VALUES (?, ?)', until, link)
+    this.#sql.exec('INSERT OR IGNORE INTO links VALUES (?, ?)', expiresAt, link)
     await this.#arm(until)
   }
 
@@ -241,15 +247,16 @@ export class Vault extends DurableObject<Env> {
     return await this.#end((connection) => connection.erase())
   }
 
-  /** Ends every link that somebody may come with, and says how many there were. */
+  /** Ends every link that there is, used or not, and says how many there were. */
   async endLinks(): Promise<number> {
     const { config } = openApp(this.env)
-    const links = this.#sql.exec<{ link: string }>('SELECT link FROM awaited').toArray()
-    for (const { link } of links) {
+    const known = this.#sql.exec<{ link: string }>('SELECT link FROM links').toArray()
+    for (const { link } of known) {
       await this.env.CONNECT_LINK.getByName(linkName(config.baseUrl, link)).end()
       this.unexpect(link)
+      this.#sql.exec('DELETE FROM links WHERE link = ?', link)
     }
-    return links.length
+    return known.length
   }
 
   /** A tombstone for that account's connection; another account's stays. True when there was one to end. */
@@ -284,15 +291,24 @@ export class Vault extends DurableObject<Env> {
   /** What is over goes; the next alarm is for what is over next. */
   async #sweep(): Promise<void> {
     const app = openApp(this.env)
-    const lanes = [laneOf(this.#sql, consumed), laneOf(this.#sql, awaited), this.#tombstones(app)]
+    const lanes = [laneOf(this.#sql, consumed), this.#links(), this.#tombstones(app)]
     const swept = await sweep(app.lk, lanes, { cursor: this.#cursor, ...ownStorage })
     this.#cursor = swept.cursor
     this.#sql.exec('DELETE FROM block WHERE until <= ?', Date.now())
     const block = this.#sql.exec<{ until: number }>('SELECT until FROM block').toArray()[0]
-    const ends = [firstEnd(this.#sql, consumed), firstEnd(this.#sql, awaited), await this.#tombstoneEnd(app)]
-    for (const end of [...ends, block?.until ?? null, swept.finished ? null : swept.nextAt])
-      if (end !== null) await this.#arm(end)
+    const ends = [consumed, awaited, links].map((table) => firstEnd(this.#sql, table))
+    ends.push(await this.#tombstoneEnd(app), block?.until ?? null, swept.finished ? null : swept.nextAt)
+    for (const end of ends) if (end !== null) await this.#arm(end)
     this.#tell()
+  }
+
+  #links(): Lane {
+    const [pending, known] = [laneOf(this.#sql, awaited), laneOf(this.#sql, links)]
+    return {
+      kind: 'connect_link',
+      remove: async (before, limit) =>
+        (await pending.remove(before, limit)) + (await known.remove(before, limit)),
+    }
   }
 
   /** The row of a connection that has ended is kept as long as an answer to it may be under way, and as long as a person asks. */
