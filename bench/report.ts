@@ -2,7 +2,7 @@
 import type { Job as StateJob } from './contenders.ts'
 import type { Size } from './facts.ts'
 
-export type Job = StateJob | 'token.hot' | 'refresh.storm'
+export type Job = StateJob | 'token.hot' | 'refresh.storm' | 'retention.sweep'
 
 export interface Cell {
   readonly job: Job

@@ -1,5 +1,5 @@
 // `npm run bench`: the full work of a state token beside what else can be had, in workerd and in Node; a token that is
-// served, a token that is refreshed, and what both keep.
+// served, a token that is refreshed, and what both keep; a million records that are over.
 //   --quick   fewer and shorter rounds; results.json stays as it is
 //   --check   ends with 1 when a bar is missed
 import type { IssuedState } from 'latchkey'
@@ -12,6 +12,7 @@ import { nodeClock, workerdClock, type Clock } from './clock.ts'
 import type { Contenders, Job } from './contenders.ts'
 import { sizes, versions } from './facts.ts'
 import { measureRefresh } from './refresh.ts'
+import { measureRetention } from './retention.ts'
 import { ratios, rowOf, show, verdicts, type Cell } from './report.ts'
 import { startWorkerd } from './workerd.ts'
 
@@ -79,11 +80,12 @@ try {
     callers: 200,
     connections: options.quick ? 200 : 1_000,
   })
-  const cells = [...stateCells, ...refresh.cells]
+  const retention = await measureRetention({ rows: options.quick ? 200_000 : 1_000_000, slices: 5 })
+  const cells = [...stateCells, ...refresh.cells, ...retention.cells]
   const rows = cells.map(rowOf)
   const found = await sizes()
   const ratio = ratios(cells)
-  const bars = [...verdicts(rows, ratio), ...refresh.bars]
+  const bars = [...verdicts(rows, ratio), ...refresh.bars, ...retention.bars]
   console.log(`token of ${tokenBytes} bytes, ${rounds} rounds; us, min, max: wall time a run`)
   console.log('cpu us: processor time a run; x: times latchkey, by both; bars: by processor time')
   show(rows, ratio, found, bars)
@@ -96,6 +98,7 @@ try {
       rows,
       memory,
       writes,
+      waits: retention.waits,
       sizes: found,
       bars,
     }

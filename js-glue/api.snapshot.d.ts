@@ -160,9 +160,10 @@
 // recovery:  reconnect replay post refuse
 // recoveryReason:  live finished never_ran unavailable stale aborted existed forgotten clock_moved attempts_spent keeps_dying
 // taken:  set unset blank not_a_number negative too_large
-// recordKind: consumed_state connect_link access_cache rejected_pair run delivery rate_window session tombstone
+// recordKind: consumed_state connect_link access_cache rejected_pair run delivery rate_window session tombstone counter claim
 // sweeping:  batch paused finished
 // fate:  newest is_protected foreign surplus
+// changed:  nothing listed everything
 // orphaned:  run leave soft_delete restore
 // orphanReason:  defined pinned undefined feed_not_active connection_not_active deleted asked
 // linkState:  pending completed expired
@@ -939,6 +940,11 @@ export interface Retention {
     readonly fates: readonly Names<'fate'>[]
     readonly remove: readonly string[]
   }
+  changed(refs: {
+    readonly current: string
+    readonly previous?: string
+    readonly kept: boolean
+  }): Names<'changed'>
   orphan(feed: Feed): {
     readonly action: Names<'orphaned'>
     readonly reason: Names<'orphanReason'>
@@ -1614,6 +1620,7 @@ export interface RequestFacts {
   readonly ownOrigin: string
   readonly mediaType: 'application/json' | 'application/x-www-form-urlencoded'
   readonly proxied: boolean
+  readonly open?: boolean
 }
 export type RequestVerdict =
   | {

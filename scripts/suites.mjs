@@ -99,6 +99,19 @@ export const suites = [
       check('docs/refresh-protocol.md is fresh', 'node', 'scripts/gen-refresh-docs.mjs', '--check'),
     ],
   },
+  {
+    name: 'sim-retention',
+    steps: [
+      cmake('clang', 'latchkey_retention'),
+      check('retention in 400 worlds', 'build/clang/tests/sim/latchkey_retention', '--seeds', '400'),
+      check('bugs planted there are found', 'build/clang/tests/sim/latchkey_retention', '--bugs'),
+      check(
+        'planning is linear from 10^4 to 10^6 rows',
+        'build/clang/tests/sim/latchkey_retention',
+        '--bench',
+      ),
+    ],
+  },
   { name: 'sim-node', steps: [...simulators, nodeTest('Node', 'tests/js/traces.node.test.ts')] },
   { name: 'sim-workerd', steps: [...simulators, vitest('workerd', 'tests/workerd', 'traces.config.ts')] },
   { name: 'sim-chromium', steps: [...simulators, nodeTest('Chromium', 'tests/js/traces.chromium.test.ts')] },

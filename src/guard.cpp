@@ -56,8 +56,10 @@ bool same_origin(const url::Url& a, const url::Url& b) noexcept {
 }  // namespace
 
 Verdict request(const RequestFacts& facts) noexcept {
-  if (!url::is_loopback_host(facts.host)) return {false, 403, Errc::host_refused};
-  if (facts.proxied) return {false, 403, Errc::proxied_refused};
+  if (!facts.open) {
+    if (!url::is_loopback_host(facts.host)) return {false, 403, Errc::host_refused};
+    if (facts.proxied) return {false, 403, Errc::proxied_refused};
+  }
   if (is_safe(facts.method)) return {true, 0, Errc::ok};
   if (!has_origin_proof(facts)) return {false, 403, Errc::origin_refused};
   if (!has_media_type(facts.content_type, facts.media_type)) {

@@ -125,6 +125,12 @@ std::size_t keep_newest(std::span<const Entry> entries, std::string_view protect
   return surplus;
 }
 
+Result<Changed> changed(std::string_view current, std::string_view previous, bool kept) noexcept {
+  if (current.empty()) return Errc::claim_invalid;
+  if (previous == current) return Changed::nothing;
+  return kept && !previous.empty() ? Changed::listed : Changed::everything;
+}
+
 Orphan orphan(const Feed& feed) noexcept {
   if (feed.deleted) {
     if (feed.restore) return {Orphaned::restore, OrphanReason::asked};

@@ -116,7 +116,8 @@ struct GuardRequestRequest {
   Slice own_origin;
   std::uint8_t media_type;
   std::uint8_t proxied;
-  std::uint8_t unused[6];
+  std::uint8_t open;
+  std::uint8_t unused[5];
 };
 
 /// `headers` is a list with a name and a value for each. `absence`: 0 for an answer. What is
@@ -579,6 +580,7 @@ inline constexpr Field guard_request_request[] = {
     LK_FIELD(GuardRequestRequest, origin),       LK_FIELD(GuardRequestRequest, sec_fetch_site),
     LK_FIELD(GuardRequestRequest, content_type), LK_FIELD(GuardRequestRequest, own_origin),
     LK_FIELD(GuardRequestRequest, media_type),   LK_FIELD(GuardRequestRequest, proxied),
+    LK_FIELD(GuardRequestRequest, open),
 };
 inline constexpr Field refresh_classify_request[] = {
     LK_FIELD(RefreshClassifyRequest, now_ms),  LK_FIELD(RefreshClassifyRequest, access_ttl_ms),
@@ -946,6 +948,7 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<retention::Kind>("recordKind"),
     enumeration<retention::Sweeping>("sweeping"),
     enumeration<retention::Fate>("fate"),
+    enumeration<retention::Changed>("changed"),
     enumeration<retention::Orphaned>("orphaned"),
     enumeration<retention::OrphanReason>("orphanReason"),
     enumeration<retention::LinkState>("linkState"),

@@ -433,6 +433,7 @@ LK_EXPORT(lk_guard_request)() noexcept {
     facts.content_type = inputs.text(in.content_type);
     facts.own_origin = inputs.text(in.own_origin);
     facts.proxied = in.proxied != 0;
+    facts.open = in.open != 0;
     if (!inputs.good()) return fail(Errc::slice_invalid);
     if (in.media_type < 1 || in.media_type > 2) return fail(Errc::claim_invalid);
     facts.media_type = static_cast<guard::MediaType>(in.media_type);

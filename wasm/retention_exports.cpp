@@ -374,6 +374,19 @@ LK_EXPORT(lk_retention_keep_newest)
   });
 }
 
+LK_EXPORT(lk_retention_changed)
+(std::uint32_t current, std::uint32_t current_len, std::uint32_t previous,
+ std::uint32_t previous_len, std::uint32_t kept) noexcept {
+  return call<512>([=]() noexcept {
+    Inputs inputs;
+    const auto now = inputs.text(current, current_len);
+    const auto before = inputs.text(previous, previous_len);
+    if (!inputs.good()) return fail(Errc::slice_invalid);
+    const auto found = changed(now, before, kept != 0);
+    return found ? answer(said(*found, 0)) : fail(found.error());
+  });
+}
+
 LK_EXPORT(lk_retention_orphan)(std::uint32_t bits) noexcept {
   return call<512>([=]() noexcept {
     const auto has = [=](unsigned bit) noexcept { return (bits >> bit & 1U) != 0; };

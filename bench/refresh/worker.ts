@@ -6,7 +6,7 @@ import type { Env as ShippedEnv } from '../../wrangler/src/env.ts'
 import shipped, { Latchkey, Vault as ShippedVault } from '../../wrangler/src/worker.ts'
 import { countWrites, written } from './writes.ts'
 
-export { AccountClaim } from '../../wrangler/src/worker.ts'
+export { AccountClaim, ConnectLink } from '../../wrangler/src/worker.ts'
 export { Latchkey }
 
 interface Env extends ShippedEnv {

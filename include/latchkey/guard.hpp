@@ -20,6 +20,7 @@ struct RequestFacts {
   std::string_view own_origin;  ///< from configuration, never from the request
   MediaType media_type{MediaType::json};
   bool proxied{false};  ///< any of forwarded, x-forwarded-for, -host, -proto, x-real-ip is present
+  bool open{false};  ///< the route serves everybody, not only this machine
 };
 
 struct Verdict {
@@ -28,7 +29,7 @@ struct Verdict {
   Errc code{Errc::ok};
 };
 
-/// Decides whether a local-only route may serve a request.
+/// Decides whether a local-only route, or a form that is open to everybody, may serve a request.
 ///
 /// Checks, in this order; the last two are for methods other than GET, HEAD and OPTIONS only:
 ///
@@ -39,6 +40,9 @@ struct Verdict {
 ///   | Sec-Fetch-Site `same-origin` or `none`, or the own     | 403, `origin_refused`       |
 ///   | Origin; where both are sent, both                      |                             |
 ///   | the route's media type, parameters aside               | 415, `media_type_refused`   |
+///
+/// The first two are not asked of a route that is `open`: there the platform has chosen the host,
+/// and proxies stand in front.
 ///
 /// An Origin of `null`, which pages without a referrer send with their own forms, says nothing.
 /// Host comes first and for every method: DNS rebinding makes reads dangerous too. Methods and

@@ -53,15 +53,18 @@ enum class Kind : std::uint8_t {
   rate_window = 6,
   session = 7,
   tombstone = 8,
+  counter = 9,  ///< since it last counted anything
+  claim = 10,  ///< of an account; begins again for as long as the connection is there
 };
-inline constexpr std::size_t kinds = 9;
+inline constexpr std::size_t kinds = 11;
 
 /// How long a record of this kind is kept: a state used up outlives the state by its skew, a
 /// tombstone every answer that was under way.
 [[nodiscard]] constexpr Millis lifetime(Kind kind) noexcept {
-  constexpr Millis of[kinds] = {seconds(665), seconds(3'600),   seconds(300),
-                                seconds(900), seconds(604'800), seconds(259'200),
-                                seconds(900), seconds(86'400),  seconds(2'592'000)};
+  constexpr Millis of[kinds] = {seconds(665), seconds(3'600),    seconds(300),
+                                seconds(900), seconds(604'800),  seconds(259'200),
+                                seconds(900), seconds(86'400),   seconds(2'592'000),
+                                max_window,   seconds(2'592'000)};
   const auto at = static_cast<std::size_t>(kind);
   LK_CHECK(at < kinds);
   return of[at];
@@ -159,6 +162,24 @@ inline constexpr std::size_t digits_of_ref = 64;
 [[nodiscard]] std::size_t keep_newest(std::span<const Entry> entries,
                                       std::string_view protected_name, std::uint32_t keep,
                                       std::size_t digits, std::span<Fate> out) noexcept;
+
+// What is new since a ref -------------------------------------------------------------------------
+
+enum class Changed : std::uint8_t {
+  nothing = 1,
+  listed = 2,  ///< what the lists of both refs do not have in common
+  everything = 3,
+};
+
+/// Says what a caller has not seen yet, who has seen `previous`.
+///
+/// @param current   the ref as it is now; empty when nothing was ever fetched.
+/// @param previous  empty: nothing seen yet.
+/// @param kept      the list of the previous ref is still there.
+/// @return `nothing` for the same ref, `everything` for one that is not known any more, or
+///         `claim_invalid` without a current one: that nothing was fetched is no change.
+[[nodiscard]] Result<Changed> changed(std::string_view current, std::string_view previous,
+                                      bool kept) noexcept;
 
 // Orphans -----------------------------------------------------------------------------------------
 

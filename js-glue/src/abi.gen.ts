@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 2348541918,
+  layoutHash: 2864778432,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -551,6 +551,7 @@ export const abi = {
         own_origin: ['slice', 40],
         media_type: ['u8', 48],
         proxied: ['u8', 49],
+        open: ['u8', 50],
       },
     },
     RefreshClassifyRequest: {
@@ -1128,9 +1129,12 @@ export const abi = {
       'rate_window',
       'session',
       'tombstone',
+      'counter',
+      'claim',
     ],
     sweeping: [null, 'batch', 'paused', 'finished'],
     fate: [null, 'newest', 'is_protected', 'foreign', 'surplus'],
+    changed: [null, 'nothing', 'listed', 'everything'],
     orphaned: [null, 'run', 'leave', 'soft_delete', 'restore'],
     orphanReason: [
       null,
@@ -1182,5 +1186,8 @@ export const abi = {
     old_access_dies: 0,
     revocation_needs_live: 0,
   },
-  lifetimes: [665000, 3600000, 300000, 900000, 604800000, 259200000, 900000, 86400000, 2592000000],
+  lifetimes: [
+    665000, 3600000, 300000, 900000, 604800000, 259200000, 900000, 86400000, 2592000000, 34560000000,
+    2592000000,
+  ],
 } as const

@@ -309,6 +309,7 @@ export function guardRequest(module: Module, facts: RequestFacts): RequestVerdic
     module.sliceText(place(request, 'own_origin'), facts.ownOrigin)
     module.u8[place(request, 'media_type')] = numberOf(mediaTypes, facts.mediaType)
     module.u8[place(request, 'proxied')] = facts.proxied ? 1 : 0
+    module.u8[place(request, 'open')] = facts.open === true ? 1 : 0
     module.call('lk_guard_request')
     if (module.u8[place(reply, 'ok')] === 1) return { ok: true }
     const status = module.u16[place(reply, 'status') >>> 1]!

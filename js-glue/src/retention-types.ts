@@ -231,6 +231,13 @@ export interface Retention {
     entries: readonly { readonly name: string; readonly modifiedAt: number }[],
     options?: { inUse?: string; keep?: number; digits?: number },
   ): { readonly fates: readonly Names<'fate'>[]; readonly remove: readonly string[] }
+  /** What is new to who has seen `previous`; throws `claim_invalid` where nothing was ever fetched. */
+  changed(refs: {
+    readonly current: string
+    readonly previous?: string
+    /** The list of what `previous` stands for is still there. */
+    readonly kept: boolean
+  }): Names<'changed'>
   orphan(feed: Feed): { readonly action: Names<'orphaned'>; readonly reason: Names<'orphanReason'> }
   /** May what was paused for one reason go on now that another is over? Only if they are the same. */
   resumes(pausedFor: string, ended: string): boolean

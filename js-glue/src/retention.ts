@@ -203,6 +203,12 @@ export function makeRetention(m: Module): Retention {
         return { fates, remove: names.filter((_, i) => fates[i] === 'surplus') }
       }),
 
+    changed: ({ current, previous = '', kept }) =>
+      within(m, () => {
+        call('changed', ...put(m, current), ...put(m, previous), flag(kept))
+        return nameIn(enums.changed, byte(m, 'action'))
+      }),
+
     orphan: (feed: Feed) =>
       within(m, () => {
         const { status, connectionStatus, defined, pinned, deleted, restore } = feed

@@ -178,6 +178,8 @@ export interface RequestFacts {
   readonly mediaType: 'application/json' | 'application/x-www-form-urlencoded'
   /** Any of forwarded, x-forwarded-for, -host, -proto, x-real-ip is present. */
   readonly proxied: boolean
+  /** The route serves everybody, not only this machine: Host and proxies are not asked about. */
+  readonly open?: boolean
 }
 
 export type RequestVerdict =

@@ -648,6 +648,11 @@ function retentionCalls({ retention }: Latchkey): Call[] {
       ],
     },
     {
+      name: 'retention.changed',
+      run: retention.changed,
+      args: () => [{ current: 'canary-ref-b0b0', previous: 'canary-ref-a0a0', kept: true }],
+    },
+    {
       name: 'retention.orphan',
       run: retention.orphan,
       args: () => [{ status: 'active', connectionStatus: 'active', defined: true, pinned: false }],

@@ -29,6 +29,7 @@ describe('retention', () => {
       Kind: enums.recordKind,
       Sweeping: enums.sweeping,
       Fate: enums.fate,
+      Changed: enums.changed,
       Orphaned: enums.orphaned,
       OrphanReason: enums.orphanReason,
       LinkState: enums.linkState,

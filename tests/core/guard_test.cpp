@@ -179,6 +179,25 @@ TEST_CASE("T37 no Host or any proxy header is refused for every method") {
   check_refused(request({}), 403, Errc::host_refused);
 }
 
+TEST_CASE("T36 an open route asks for everything but Host and proxies") {
+  for (const char* host : {"latchkey.example", "", "127.0.0.1:8787"}) {
+    for (const bool proxied : {false, true}) {
+      auto facts = good();
+      facts.open = true;
+      facts.host = host;
+      facts.proxied = proxied;
+      check_passes(request(facts));
+      facts.content_type = "text/plain";
+      check_refused(request(facts), 415, Errc::media_type_refused);
+      facts.sec_fetch_site = "cross-site";
+      check_refused(request(facts), 403, Errc::origin_refused);
+      facts.sec_fetch_site = "";
+      facts.origin = "";
+      check_refused(request(facts), 403, Errc::origin_refused);
+    }
+  }
+}
+
 TEST_CASE("T72 outbound: https, or loopback in development, and one origin through five hops") {
   struct Row {
     const char* url;

@@ -285,6 +285,19 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("T72 changed: an unknown previous ref is everything, and nothing fetched is no change") {
+  for (const char* previous : {"", "a", "b"}) {
+    for (const bool kept : {false, true}) {
+      CHECK(changed("", previous, kept).error() == Errc::claim_invalid);
+      const auto found = changed("a", previous, kept);
+      REQUIRE(found);
+      const bool same = std::string_view{previous} == "a";
+      const bool compared = kept && std::string_view{previous} == "b";
+      CHECK(*found == (same ? Changed::nothing : compared ? Changed::listed : Changed::everything));
+    }
+  }
+}
+
 TEST_CASE("T70 orphan: every feed there can be") {
   for (unsigned bits = 0; bits < 64; ++bits) {
     const auto has = [&](unsigned bit) { return (bits >> bit & 1U) != 0; };

@@ -361,6 +361,7 @@ Json guard_request(const Json& in) {
   facts.media_type = text(said, "mediaType") == "application/json" ? guard::MediaType::json
                                                                    : guard::MediaType::form;
   facts.proxied = said.at("proxied").get<bool>();
+  facts.open = said.value("open", false);
   const auto verdict = guard::request(facts);
   if (verdict.ok) return {{"ok", true}};
   return {{"ok", false}, {"status", verdict.status}, {"code", to_string(verdict.code)}};
@@ -867,6 +868,13 @@ Json retention_keep_newest(const Json& in) {
   return {{"fates", said}, {"remove", remove}};
 }
 
+Json retention_changed(const Json& in) {
+  const Json& refs = in.at("refs");
+  return named({"", "nothing", "listed", "everything"},
+               value_of(retention::changed(text(refs, "current"), text(refs, "previous"),
+                                           flag(refs, "kept"))));
+}
+
 Json retention_orphan(const Json& in) {
   const Json& feed = in.at("feed");
   const auto activity = [&](const char* name) {
@@ -1073,6 +1081,7 @@ constexpr Named operations[] = {
     {"retention.terminal", retention_terminal},
     {"retention.recover", retention_recover},
     {"retention.keepNewest", retention_keep_newest},
+    {"retention.changed", retention_changed},
     {"retention.orphan", retention_orphan},
     {"retention.resumes",
      [](const Json& in) -> Json {

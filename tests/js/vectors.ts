@@ -198,6 +198,7 @@ const operations: Readonly<Record<string, Operation>> = {
     latchkey.retention.recover(runs, wanted, Number(now), rules),
   'retention.keepNewest': ({ latchkey }, { entries, options }) =>
     latchkey.retention.keepNewest(entries, options),
+  'retention.changed': ({ latchkey }, { refs }) => latchkey.retention.changed(refs),
   'retention.orphan': ({ latchkey }, { feed }) => latchkey.retention.orphan(feed),
   'retention.resumes': ({ latchkey }, { pausedFor, ended }) => latchkey.retention.resumes(pausedFor, ended),
   'retention.link': ({ latchkey }, { link, now }) => latchkey.retention.link(link, Number(now)),

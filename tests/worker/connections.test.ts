@@ -63,6 +63,7 @@ test('the list says what is connected and never shows a token', async () => {
           sentences: ['It is your own connection.'],
         },
       ],
+      awaitedUntil: null,
     },
     {
       provider: 'good',
@@ -83,6 +84,7 @@ test('the list says what is connected and never shows a token', async () => {
         rule: 'role_is_member',
         sentences: ['Your role does not permit changing what belongs to the organisation.'],
       })),
+      awaitedUntil: null,
     },
   ])
   const { accessToken } = (await (await token('alex')).json()) as { accessToken: string }

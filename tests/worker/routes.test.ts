@@ -36,6 +36,12 @@ const routes: readonly (readonly [string, readonly string[]])[] = [
   ['/api/sessions/s-1/messages/m-1/settle', ['POST']],
   ['/api/sessions/s-1/capabilities', ['POST']],
   ['/api/sessions/s-1/credential', ['POST']],
+  ['/api/connect-links', ['POST']],
+  ['/api/connect-links/x', ['GET', 'HEAD']],
+  ['/link', ['GET', 'HEAD']],
+  ['/link/x', ['GET', 'HEAD', 'POST']],
+  ['/api/retention', ['GET', 'HEAD']],
+  ['/retention', ['GET', 'HEAD']],
 ]
 
 const expectSecured = (response: Response): void => {

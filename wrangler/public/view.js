@@ -58,7 +58,7 @@ const markup = (value) => {
  * @param {TemplateStringsArray} parts
  * @param {...unknown} values
  */
-const html = (parts, ...values) =>
+export const html = (parts, ...values) =>
   new Html(parts.reduce((text, part, index) => text + markup(values[index - 1]) + part))
 
 /** @param {{ provider: string, owner: { kind: string } }} row */
@@ -91,16 +91,16 @@ export const shownIn = (query) => {
 const pathOf = (shown) => (shown ? `/?owner=${shown}` : '/')
 
 /** @param {string} title */
-const initial = (title) => ([...title.trim()][0] ?? '?').toUpperCase()
+export const initial = (title) => ([...title.trim()][0] ?? '?').toUpperCase()
 
 /**
  * One of the twelve tile colours of style.css.
  * @param {string} name
  */
-const hue = (name) => [...name].reduce((sum, c) => (sum * 31 + (c.codePointAt(0) ?? 0)) >>> 0, 7) % 12
+export const hue = (name) => [...name].reduce((sum, c) => (sum * 31 + (c.codePointAt(0) ?? 0)) >>> 0, 7) % 12
 
 /** @param {string} name of a symbol in index.html */
-const icon = (name) =>
+export const icon = (name) =>
   html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><use href="#${name}" /></svg>`
 
 /**
@@ -590,7 +590,7 @@ export const notice = (told) =>
  * @param {string} text
  * @param {Record<string, unknown>} marks
  */
-const place = (text, marks) =>
+export const place = (text, marks) =>
   Object.entries(marks).reduce((page, [name, value]) => {
     return page.replace(`<!--latchkey:${name}-->`, () => markup(value))
   }, text)

@@ -10,6 +10,7 @@ import { redirectUri, type App } from './app.ts'
 import { readBinding } from './binding.ts'
 import { connectFlow } from './connect.ts'
 import { vaultOf } from './connections.ts'
+import { linkEnd, linkFlow } from './links.ts'
 import { codeOf, type Code } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import type { Outcome } from './vault.ts'
@@ -28,12 +29,13 @@ export async function callback(
 ): Promise<Response> {
   const { lk } = app
   const token = params.get('state') ?? ''
-  const state = verifiedState(app, principal, provider, token, request)
+  const linked = isLinked(app, token)
+  const state = verifiedState(app, linked ? undefined : principal, provider, token, request, linked)
   const plan = lk.callback.plan({
     params,
     state: state instanceof LatchkeyError ? state.code : state,
     session: {
-      ...(principal && { subject: principal.subject }),
+      ...(subjectOf(state, linked, principal) ?? {}),
       ...(provider.asIssuer !== undefined && { asIssuer: provider.asIssuer }),
       issRequired: provider.issRequired,
     },
@@ -47,8 +49,27 @@ export async function callback(
   const told = outcome.ok
     ? { connected: provider.name }
     : { error: publicCodeOf(outcome.code), provider: provider.name }
-  const location = returnPath(app, plan.returnTo ?? '/', told)
+  const location = returnPath(app, plan.returnTo ?? (linked ? linkEnd : '/'), told)
   return new Response(null, { status: 302, headers: { location } })
+}
+
+/** Which of the two ways a browser was sent; read from the token to choose what it is verified against. */
+function isLinked(app: App, token: string): boolean {
+  try {
+    return app.lk.state.peek(token).flow === linkFlow
+  } catch {
+    return false
+  }
+}
+
+/** Who has to be signed in: with a link nobody, for it speaks for the one who made it. */
+function subjectOf(
+  state: State | LatchkeyError,
+  linked: boolean,
+  principal: Principal | undefined,
+): { subject: string } | undefined {
+  if (!linked) return principal && { subject: principal.subject }
+  return state instanceof LatchkeyError ? undefined : { subject: state.subject }
 }
 
 function verifiedState(
@@ -57,6 +78,7 @@ function verifiedState(
   provider: ProviderSettings,
   token: string,
   request: Request,
+  linked: boolean,
 ): State | LatchkeyError {
   const binding = readBinding(app, request)
   try {
@@ -64,7 +86,7 @@ function verifiedState(
       now: Date.now(),
       issuer: app.config.baseUrl,
       audience: redirectUri(app, provider),
-      flow: connectFlow,
+      flow: linked ? linkFlow : connectFlow,
       provider: provider.name,
       ...(principal && { subject: principal.subject }),
       ...(binding && { binding }),
@@ -105,6 +127,7 @@ async function complete(
       state: token,
       stateIssuedAt: state.issuedAt,
       stateExpiresAt: state.expiresAt,
+      ...(state.flow === linkFlow && { link: state.app ?? '' }),
     })
   } catch (error) {
     return { ok: false, code: codeOf(error) }

@@ -1,4 +1,4 @@
-import { LatchkeyError, publicCode, type Principal } from 'latchkey'
+import { LatchkeyError, publicCode, type Principal, type ProviderSettings, type StateClaims } from 'latchkey'
 import { providerNamed, random, redirectUri, type App } from './app.ts'
 import { keepBinding } from './binding.ts'
 import { connectOwner, ownerKind } from './connections.ts'
@@ -24,46 +24,55 @@ export function connect(app: App, principal: Principal, wanted: ConnectRequest, 
   try {
     if (!config.connectEnabled) throw new Refusal('connect_disabled')
     const owner = connectOwner(app, principal, provider, ownerKind(wanted.owner))
-    const binding = keepBinding(app, request)
-    const state = lk.state.issue(
-      config.keys,
-      {
-        alg: 'EdDSA',
-        issuer: config.baseUrl,
-        audience: redirectUri(app, provider),
-        flow: connectFlow,
-        provider: provider.name,
-        subject: principal.subject,
-        owner,
-        returnTo,
-        binding: binding.bytes,
-      },
-      { now: Date.now(), entropy: random(32) },
-    )
-    const url = new URL(provider.authorizationUrl)
-    const parameters: Record<string, string> = {
-      response_type: 'code',
-      client_id: provider.clientId,
-      redirect_uri: redirectUri(app, provider),
-      state: state.token,
-    }
-    if (provider.scopes.length > 0) parameters['scope'] = provider.scopes.join(provider.scopeSeparator)
-    if (provider.pkce) {
-      parameters['code_challenge'] = state.pkce.challenge
-      parameters['code_challenge_method'] = state.pkce.method
-    }
-    if (provider.responseMode !== 'query') parameters['response_mode'] = provider.responseMode
-    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-    return new Response(null, {
-      status: 302,
-      headers: { location: url.href, 'set-cookie': binding.setCookie },
-    })
+    const { subject } = principal
+    return authorize(app, provider, { flow: connectFlow, subject, owner, returnTo }, request)
   } catch (error) {
     const reason = refusedConnect(error)
     if (reason === undefined) throw error
     const location = returnPath(app, returnTo, { error: publicCode(reason), provider: provider.name })
     return new Response(null, { status: 302, headers: { location } })
   }
+}
+
+type FlowClaims = Pick<StateClaims, 'flow' | 'app' | 'subject' | 'owner' | 'returnTo'>
+
+/** The authorization request of a flow, with its state, bound to this browser. */
+export function authorize(
+  app: App,
+  provider: ProviderSettings,
+  claims: FlowClaims,
+  request: Request,
+  status = 302,
+): Response {
+  const { lk, config } = app
+  const binding = keepBinding(app, request)
+  const state = lk.state.issue(
+    config.keys,
+    {
+      ...claims,
+      alg: 'EdDSA',
+      issuer: config.baseUrl,
+      audience: redirectUri(app, provider),
+      provider: provider.name,
+      binding: binding.bytes,
+    },
+    { now: Date.now(), entropy: random(32) },
+  )
+  const url = new URL(provider.authorizationUrl)
+  const parameters: Record<string, string> = {
+    response_type: 'code',
+    client_id: provider.clientId,
+    redirect_uri: redirectUri(app, provider),
+    state: state.token,
+  }
+  if (provider.scopes.length > 0) parameters['scope'] = provider.scopes.join(provider.scopeSeparator)
+  if (provider.pkce) {
+    parameters['code_challenge'] = state.pkce.challenge
+    parameters['code_challenge_method'] = state.pkce.method
+  }
+  if (provider.responseMode !== 'query') parameters['response_mode'] = provider.responseMode
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  return new Response(null, { status, headers: { location: url.href, 'set-cookie': binding.setCookie } })
 }
 
 /** What the person can do something about is told on the page they came from. */

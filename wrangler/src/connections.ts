@@ -12,7 +12,7 @@ import type { NoToken, TokenResult } from 'latchkey/connection'
 import { deploymentToken, providerNamed, type App } from './app.ts'
 import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
-import { Refusal, type Code } from './refusal.ts'
+import { Refusal } from './refusal.ts'
 import { nothing, type ConnectionStatus, type Generation } from './vault.ts'
 import {
   choose,
@@ -44,6 +44,8 @@ export interface ConnectionItem {
   readonly generation: Generation | null
   /** What the caller may do with it, or why not. */
   readonly may: readonly Permission[]
+  /** Until when somebody may come who was sent a connect link for it. */
+  readonly awaitedUntil: number | null
 }
 
 export interface TokenGrant {
@@ -72,20 +74,6 @@ export interface Ended {
   readonly revoked: boolean
   readonly deleted: boolean
   readonly reason?: Exclude<ReceiptReason, 'none'>
-}
-
-export interface Erased {
-  readonly provider: string
-  readonly revoked: boolean
-  readonly deleted: boolean
-  readonly reason?: Exclude<ReceiptReason, 'none'> | Code
-}
-
-/** What an erasure came to; `complete`: nothing is left here. */
-export interface ErasureReceipt {
-  readonly at: number
-  readonly complete: boolean
-  readonly connections: readonly Erased[]
 }
 
 const longestValidityMs = 24 * 3_600_000
@@ -289,27 +277,6 @@ export async function disconnect(
   if (result.outcome !== 'ok') throw refusal(result)
   const { revoked, deleted, reason } = result
   return { revoked, deleted, ...(reason && { reason }) }
-}
-
-/** Ends everything that is kept for a person, whatever the providers answer, and says what came of it. */
-export async function eraseUser(app: App, principal: Principal, id: string): Promise<ErasureReceipt> {
-  const { subject, kind } = principal
-  const target = app.lk.scope.eraseTarget({ subject, kind, user: id })
-  const owner = { kind: target.scope, id: target.id }
-  const connections = await Promise.all(
-    app.config.providers.map(async ({ name: provider }): Promise<Erased> => {
-      try {
-        const result = await vaultOf(app, { owner, provider }).erase()
-        if (result.outcome !== 'ok')
-          return { provider, revoked: false, deleted: false, reason: result.outcome }
-        const { revoked, deleted, reason } = result
-        return { provider, revoked, deleted, ...(reason && { reason }) }
-      } catch {
-        return { provider, revoked: false, deleted: false, reason: 'store_unavailable' }
-      }
-    }),
-  )
-  return { at: Date.now(), complete: connections.every(({ deleted }) => deleted), connections }
 }
 
 /** The state token of the last login while it is valid. */

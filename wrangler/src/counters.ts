@@ -1,5 +1,8 @@
 import { DurableObject } from 'cloudflare:workers'
+import { openApp } from './app.ts'
 import type { Env } from './env.ts'
+import { report } from './ledger.ts'
+import { ownStorage, sweep, type Lane } from './sweep.ts'
 
 /** What a token call, or what became of a refresh, is counted as. */
 export const outcomes = [
@@ -28,6 +31,7 @@ export interface Count {
 }
 
 const flushMs = 1_000
+const daily = 86_400_000
 
 /**
  * What this isolate has counted and not handed on yet. Numbers only, so every object and request of the isolate may
@@ -81,7 +85,8 @@ export class Counters extends DurableObject<Env> {
     this.#sql.exec(
       `CREATE TABLE IF NOT EXISTS counter (
         provider TEXT NOT NULL, outcome TEXT NOT NULL, count INTEGER NOT NULL,
-        PRIMARY KEY (provider, outcome)) WITHOUT ROWID`,
+        PRIMARY KEY (provider, outcome)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS counted (provider TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID`,
     )
   }
 
@@ -93,6 +98,55 @@ export class Counters extends DurableObject<Env> {
         outcome,
         n,
       )
+    this.#keep(new Set(counts.map(({ provider }) => provider)))
+  }
+
+  /** The sums of a provider that has counted nothing for so long end: it is not configured any more. */
+  override async alarm(): Promise<void> {
+    const { lk } = openApp(this.env)
+    const lane: Lane = {
+      kind: 'counter',
+      remove: (before, limit) => {
+        const over = this.#sql
+          .exec<{ provider: string }>(
+            'DELETE FROM counted WHERE provider IN (SELECT provider FROM counted WHERE until <= ? LIMIT ?) RETURNING provider',
+            before,
+            limit,
+          )
+          .toArray()
+        for (const { provider } of over) this.#sql.exec('DELETE FROM counter WHERE provider = ?', provider)
+        return over.length
+      },
+    }
+    await sweep(lk, [lane], ownStorage)
+    await this.#arm()
+  }
+
+  /** A sum is kept from the last time that it counted anything; told to the ledger at most once a day. */
+  #keep(providers: ReadonlySet<string>): void {
+    const { lk } = openApp(this.env)
+    const now = Date.now()
+    const { expiresAt } = lk.retention.expiry(now, lk.retention.lifetimes.counter, now)
+    const isOld =
+      'ON CONFLICT DO UPDATE SET until = excluded.until WHERE excluded.until - until > ? RETURNING until'
+    const renewed = [...providers].filter(
+      (provider) =>
+        this.#sql.exec(`INSERT INTO counted VALUES (?, ?) ${isOld}`, provider, expiresAt, daily).toArray()
+          .length > 0,
+    )
+    if (renewed.length > 0) this.ctx.waitUntil(this.#arm())
+  }
+
+  async #arm(): Promise<void> {
+    const { count, until } = this.#sql
+      .exec<{ count: number; until: number | null }>(
+        'SELECT count(*) AS count, min(until) AS until FROM counted',
+      )
+      .one()
+    if (until !== null) await this.ctx.storage.setAlarm(until)
+    const life = openApp(this.env).lk.retention.lifetimes.counter
+    const oldest = until === null ? null : until - life
+    await report(this.env, 'counters', [{ kind: 'counter', count, oldest, nextDue: until }])
   }
 
   all(): Count[] {

@@ -1,4 +1,5 @@
 import type { AccountClaim } from './claim.ts'
+import type { ConnectLink } from './connect-link.ts'
 import type { Counters } from './counters.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { Session } from './session-object.ts'
@@ -20,6 +21,7 @@ export interface Env {
   /** The models, as above; none: any. */
   readonly SESSION_MODELS?: string
   readonly THREAD: DurableObjectNamespace<Thread>
-  /** What operators search in; never authority, and not there everywhere. */
+  readonly CONNECT_LINK: DurableObjectNamespace<ConnectLink>
+  /** What operators look up; everything else works without it. */
   readonly INDEX?: D1Database
 }

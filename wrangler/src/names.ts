@@ -50,6 +50,15 @@ export function runKeyOf(text: string): RunKey | undefined {
 
 export const newNonce = (): string => crypto.getRandomValues(new Uint8Array(nonceSize)).toBase64(plain)
 
+/** By the hash of its token. */
+export const linkName = (baseUrl: string, id: string): string => name('link', baseUrl, id)
+
+/** What `claimName` made the name of. */
+export function accountOf(text: string): { readonly provider: string; readonly accountId: string } {
+  const [, , provider = '', accountId = ''] = JSON.parse(text) as string[]
+  return { provider, accountId }
+}
+
 export const claimName = (baseUrl: string, provider: string, accountId: string): string =>
   name('account', baseUrl, provider, accountId)
 

@@ -1,11 +1,15 @@
 /** The pages: files of `public/`, filled by the same code that keeps them alive in the browser. */
 import type { Principal } from 'latchkey'
+import { linkEndView, linkView } from '../public/link-view.js'
+import { retentionView } from '../public/retention-view.js'
 import { connectionsPage, errorPage, signInPage } from '../public/view.js'
 import type { App } from './app.ts'
 import { keepBinding } from './binding.ts'
+import type { LinkStatus } from './connect-link.ts'
 import { overview } from './connections.ts'
 import type { Env } from './env.ts'
 import { pagePolicy } from './headers.ts'
+import type { RetentionReport } from './ledger.ts'
 import type { Code } from './refusal.ts'
 import { describeSession } from './session.ts'
 
@@ -34,6 +38,36 @@ export async function signIn(app: App, facts: { returnTo?: string; problem?: boo
   const page = signInPage(await readPage(app.env, 'sign-in.html'), facts)
   const policy = pagePolicy(app, { verifier: false })
   return htmlResponse(page, { 'content-security-policy': policy }, facts.problem ? 400 : 200)
+}
+
+/** What a connect link asks; 404 for none, 410 for one that is over. */
+export async function linkPage(
+  app: App,
+  { token, link }: { token: string; link: LinkStatus | null },
+): Promise<Response> {
+  const title = app.config.providers.find(({ name }) => name === link?.provider)?.title ?? null
+  const page = linkView(await readPage(app.env, 'link.html'), {
+    token,
+    link,
+    title,
+    place: new URL(app.config.baseUrl).host,
+    enabled: app.config.connectEnabled,
+    now: Date.now(),
+  })
+  const status = link === null || title === null ? 404 : link.state === 'pending' ? 200 : 410
+  return htmlResponse(page, { 'content-security-policy': pagePolicy(app, { verifier: false }) }, status)
+}
+
+/** Where a link's flow ends, with its outcome in the query. */
+export async function linkEndPage(app: App, query: URLSearchParams): Promise<Response> {
+  const providers = app.config.providers.map(({ name, title }) => ({ name, title }))
+  const page = linkEndView(await readPage(app.env, 'link.html'), { query, providers })
+  return htmlResponse(page, { 'content-security-policy': pagePolicy(app, { verifier: false }) })
+}
+
+export async function retentionPage(app: App, report: RetentionReport): Promise<Response> {
+  const page = retentionView(await readPage(app.env, 'retention.html'), report)
+  return htmlResponse(page, { 'content-security-policy': pagePolicy(app, { verifier: false }) })
 }
 
 /** Needs no configuration, so that it can say that there is none. */

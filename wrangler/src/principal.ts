@@ -1,4 +1,4 @@
-import type { Principal, RequestFacts } from 'latchkey'
+import type { Principal, RequestFacts, RequestVerdict } from 'latchkey'
 import { random, type App } from './app.ts'
 import { cookie, readCookie } from './cookies.ts'
 import { codeOf, Refusal } from './refusal.ts'
@@ -29,28 +29,45 @@ export function trustedCaller(app: App, request: Request, mediaType: RequestFact
   return caller(app, request)
 }
 
-export function guard(app: App, request: Request, mediaType: RequestFacts['mediaType']): void {
-  const { headers } = request
+/** `open`: for a form that everybody may send, from a page of ours. */
+export function guard(
+  app: App,
+  request: Request,
+  mediaType: RequestFacts['mediaType'],
+  { open = false }: { open?: boolean } = {},
+): void {
+  const verdict = app.lk.guard.request(factsOf(app, request, { method: request.method, mediaType, open }))
+  if (!verdict.ok) throw new Refusal(verdict.code, { status: verdict.status })
+}
+
+function factsOf(
+  app: App,
+  { headers }: Request,
+  route: Pick<RequestFacts, 'method' | 'mediaType' | 'open'>,
+): RequestFacts {
   const origin = headers.get('origin')
   const secFetchSite = headers.get('sec-fetch-site')
   const contentType = headers.get('content-type')
-  const verdict = app.lk.guard.request({
-    method: request.method,
+  return {
+    ...route,
     host: headers.get('host') ?? '',
     ...(origin !== null && { origin }),
     ...(secFetchSite !== null && { secFetchSite }),
     ...(contentType !== null && { contentType }),
     ownOrigin: app.config.baseUrl,
-    mediaType,
     proxied: forwarding.some((name) => headers.has(name)),
-  })
-  if (!verdict.ok) throw new Refusal(verdict.code, { status: verdict.status })
+  }
 }
+
+/** Whether a request comes from this machine: as one that changes nothing, whatever it does. */
+const reachedLocally = (app: App, request: Request): RequestVerdict =>
+  app.lk.guard.request(factsOf(app, request, { method: 'GET', mediaType: 'application/json' }))
 
 /** Local development's sign-in exists only on a server that was started for it and asked for as loopback. */
 export function localOnly(app: App, request: Request): void {
   if (!app.config.dev) throw new Refusal('not_found')
-  if (!app.lk.guard.isLoopbackHost(request.headers.get('host') ?? '')) throw new Refusal('host_refused')
+  const verdict = reachedLocally(app, request)
+  if (!verdict.ok) throw new Refusal(verdict.code, { status: verdict.status })
 }
 
 export function sessionCookie(app: App, principal: Principal): string {
@@ -78,7 +95,7 @@ const unauthenticated = (code: 'principal_missing' | 'principal_invalid' | 'prin
 
 function signedIn(app: App, request: Request): Principal | undefined {
   const text = readCookie(app, request, 'session')
-  if (!text || !app.lk.guard.isLoopbackHost(request.headers.get('host') ?? '')) return undefined
+  if (!text || !reachedLocally(app, request).ok) return undefined
   try {
     const bytes = app.lk.seal.open(app.config.keys, text, sessionContext(app))
     const session = JSON.parse(new TextDecoder().decode(bytes)) as { principal: Principal; until: number }

@@ -8,7 +8,6 @@ import { capabilityRoutes } from './capability-routes.ts'
 import { connect } from './connect.ts'
 import {
   disconnect,
-  eraseUser,
   giveToken,
   lastState,
   listConnections,
@@ -21,9 +20,12 @@ import {
 import { exposition } from './counters.ts'
 import { gitRoutes } from './git-routes.ts'
 import { showSignIn, signIn, signOut } from './dev-sign-in.ts'
+import { eraseUser } from './erase.ts'
+import { linkRoutes } from './link-routes.ts'
 import { homePage } from './pages.ts'
 import { caller, trustedCaller, whoCalls } from './principal.ts'
 import { codeOf, Refusal } from './refusal.ts'
+import { retentionRoutes } from './retention-routes.ts'
 import { returnPath } from './return-path.ts'
 import { runRoutes } from './run-routes.ts'
 import { decoded, reads, type Call, type Method, type Route } from './route.ts'
@@ -88,6 +90,8 @@ const routes: readonly Route[] = [
   ...capabilityRoutes,
   ...gitRoutes,
   ...sessionRoutes,
+  ...linkRoutes,
+  ...retentionRoutes,
 ]
 
 export async function route(app: App, request: Request, url: URL): Promise<Response> {

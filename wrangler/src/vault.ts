@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { LatchkeyError, type RunCause, type Standing } from 'latchkey'
+import { LatchkeyError, type RunCause, type Standing, type SweepCursor } from 'latchkey'
 import {
   Connection,
   type EndResult,
@@ -15,10 +15,22 @@ import { authorizationServer } from './authorization-server.ts'
 import { count, flushSoon } from './counters.ts'
 import { departureSchema, forgetDepartures, isOfDeparted, noteDeparture } from './departures.ts'
 import type { Env } from './env.ts'
-import { claimName, connectionKeyOf, vaultName, type ConnectionKey } from './names.ts'
+import { report, type Holding } from './ledger.ts'
+import { claimName, connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
 import { clearShadows, noteShadow, shadowSchema } from './shadows.ts'
+import {
+  endTable,
+  firstEnd,
+  holdingOf,
+  laneOf,
+  ownStorage,
+  standing,
+  sweep,
+  type EndTable,
+  type Lane,
+} from './sweep.ts'
 
 /** What is said of a connection that is none. */
 export const nothing = {
@@ -27,6 +39,7 @@ export const nothing = {
   expiresAt: null,
   refreshAt: null,
   generation: null,
+  awaitedUntil: null,
 } as const satisfies Partial<ConnectionStatus>
 
 /** What a verified callback asks for. */
@@ -40,6 +53,8 @@ export interface Completion {
   readonly state: string
   readonly stateIssuedAt: number
   readonly stateExpiresAt: number
+  /** The connect link that asked for it. */
+  readonly link?: string
 }
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly code: Code }
@@ -51,13 +66,15 @@ export interface Generation {
 
 export interface ConnectionStatus {
   readonly account: string | null
-  readonly status: Exclude<Standing, 'not_connected'> | 'corrupt'
+  readonly status: Standing | 'corrupt'
   readonly scopes: string[]
   readonly connectedAt: number | null
   readonly expiresAt: number | null
   /** By when the token is renewed; null: it is not, or has no end. */
   readonly refreshAt: number | null
   readonly generation: Generation | null
+  /** Until when somebody may come who was sent a link for it. */
+  readonly awaitedUntil: number | null
 }
 
 /** A token's answer with a number that stands for it: 48 random bits, never 0. With 0 there is nothing to hold. */
@@ -86,6 +103,7 @@ interface Details {
   readonly connectedAt: number
   readonly state: string
   readonly stateExpiresAt: number
+  readonly link?: string
 }
 
 /** The provider says that an account's authorization has ended. */
@@ -95,15 +113,24 @@ export interface Revocation {
   readonly at?: number
 }
 
+/** States that were used up, and links that somebody may come with. */
+const consumed: EndTable = { kind: 'consumed_state', table: 'consumed', key: 'nonce' }
+const awaited: EndTable = { kind: 'connect_link', table: 'awaited', key: 'link' }
+/** And all that somebody could come with: for as long as anything is known of them. */
+const links: EndTable = { kind: 'connect_link', table: 'links', key: 'link' }
+
 const schema = `
-  CREATE TABLE IF NOT EXISTS consumed (
-    until INTEGER NOT NULL, nonce TEXT NOT NULL, PRIMARY KEY (until, nonce)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS epoch (
     until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;
   ${departureSchema}
   ${shadowSchema}
   CREATE TABLE IF NOT EXISTS watcher (
     until INTEGER NOT NULL, thread TEXT NOT NULL, cause TEXT, PRIMARY KEY (until, thread)) WITHOUT ROWID;
+  ${endTable(consumed)}
+  ${endTable(awaited)}
+  ${endTable(links)}
+  CREATE TABLE IF NOT EXISTS block (
+    slot INTEGER PRIMARY KEY CHECK (slot = 1), at INTEGER NOT NULL, until INTEGER NOT NULL);
   ${connectionSchema.join(';')};
 `
 
@@ -124,6 +151,9 @@ export class Vault extends DurableObject<Env> {
   #told: { readonly mark: number; readonly result: TokenResult | undefined } = { mark: 0, result: undefined }
   /** Accounts that a running completion has claimed but not stored yet. */
   readonly #claiming = new Map<string, number>()
+  /** Links that a running completion came with. */
+  readonly #linking = new Set<string>()
+  #cursor: SweepCursor | undefined
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
@@ -137,11 +167,58 @@ export class Vault extends DurableObject<Env> {
     if (!(await this.#consume(completion.nonce, completion.until)))
       return { ok: false, code: 'state_consumed' }
     if (this.#isLate(completion)) return { ok: false, code: 'not_allowed' }
+    if (this.#isBlocked(completion.stateIssuedAt)) return { ok: false, code: 'state_consumed' }
     try {
-      return await this.#exchange(openApp(this.env), completion)
+      return await this.#once(completion)
     } catch (error) {
       return { ok: false, code: codeOf(error) }
+    } finally {
+      this.#tell()
     }
+  }
+
+  /** A link makes one connection; while it is about to, it makes no other. */
+  async #once(completion: Completion): Promise<Outcome> {
+    const { link } = completion
+    if (link === undefined) return await this.#exchange(openApp(this.env), completion)
+    if (this.#linking.has(link)) return { ok: false, code: 'state_consumed' }
+    this.#linking.add(link)
+    try {
+      const refused = await this.#refusedLink(link)
+      if (refused) return { ok: false, code: refused }
+      const outcome = await this.#exchange(openApp(this.env), completion)
+      if (outcome.ok) this.#linked(link)
+      return outcome
+    } finally {
+      this.#linking.delete(link)
+    }
+  }
+
+  /** Somebody may come with this link. */
+  async expect(link: string, until: number): Promise<void> {
+    const { lk } = openApp(this.env)
+    const { expiresAt } = lk.retention.expiry(until, lk.retention.lifetimes.connect_link, until)
+    this.#sql.exec('INSERT OR IGNORE INTO awaited VALUES (?, ?)', until, link)
+    this.#sql.exec('INSERT OR IGNORE INTO links VALUES (?, ?)', expiresAt, link)
+    await this.#arm(until)
+  }
+
+  /** T73: somebody may come with another link than this one. */
+  othersExpected(link: string): boolean {
+    const sql = 'SELECT 1 FROM awaited WHERE until > ? AND link <> ? LIMIT 1'
+    return this.#sql.exec(sql, Date.now(), link).toArray().length > 0
+  }
+
+  /** Nobody comes with this link any more; null: with none. A connection that is there is not touched. */
+  unexpect(link: string | null): void {
+    if (link === null) this.#sql.exec('DELETE FROM awaited')
+    else this.#sql.exec('DELETE FROM awaited WHERE link = ?', link)
+  }
+
+  /** This link made the connection that is there. */
+  async isLinked(link: string): Promise<boolean> {
+    const found = await this.#held()
+    return found !== undefined && detailsOf(found).link === link
   }
 
   /** `held`: the mark of an answer that the caller has; when that is still the answer, the mark is all that is said. */
@@ -188,11 +265,14 @@ export class Vault extends DurableObject<Env> {
 
   async status(): Promise<ConnectionStatus | null> {
     const found = await this.#connection().status()
-    if (!found) return null
-    if (found.status === 'corrupt') return { ...nothing, scopes: [], status: 'corrupt' }
+    const awaitedUntil = this.#awaitedUntil()
+    const none = { ...nothing, awaitedUntil, scopes: [] }
+    if (!found || (found.status !== 'corrupt' && found.standing === 'not_connected'))
+      return awaitedUntil === null ? null : { ...none, status: 'not_connected' }
+    if (found.status === 'corrupt') return { ...none, status: 'corrupt' }
     const { standing } = found
     if (standing === 'not_connected') return null
-    if (found.status === 'revoked') return { ...nothing, scopes: [], status: standing }
+    if (found.status === 'revoked') return { ...none, status: standing }
     const { label, connectedAt } = detailsOf(found)
     return {
       account: label,
@@ -202,6 +282,7 @@ export class Vault extends DurableObject<Env> {
       expiresAt: found.accessExpiresAt,
       refreshAt: found.hasRefresh ? found.accessExpiresAt : null,
       generation: { id: found.id, version: found.version },
+      awaitedUntil,
     }
   }
 
@@ -220,6 +301,15 @@ export class Vault extends DurableObject<Env> {
   /** Revokes first; a provider that did not answer leaves everything as it was. */
   async disconnect(): Promise<EndResult> {
     return await this.#end((connection) => connection.disconnect())
+  }
+
+  /** Whatever began before now ends without a trace: nothing that was under way is stored any more. */
+  async block(): Promise<void> {
+    const { lk } = openApp(this.env)
+    const now = Date.now()
+    const { expiresAt } = lk.retention.expiry(now, lk.retention.lifetimes.consumed_state, now)
+    this.#sql.exec('INSERT OR REPLACE INTO block VALUES (1, ?, ?)', now, expiresAt)
+    await this.#arm(expiresAt)
   }
 
   /** Nothing stays; the result says what was revoked and what was not. */
@@ -262,6 +352,18 @@ export class Vault extends DurableObject<Env> {
     return action === 'end' ? await this.erase() : null
   }
 
+  /** Ends every link that there is, used or not, and says how many there were. */
+  async endLinks(): Promise<number> {
+    const { config } = openApp(this.env)
+    const known = this.#sql.exec<{ link: string }>('SELECT link FROM links').toArray()
+    for (const { link } of known) {
+      await this.env.CONNECT_LINK.getByName(linkName(config.baseUrl, link)).end()
+      this.unexpect(link)
+      this.#sql.exec('DELETE FROM links WHERE link = ?', link)
+    }
+    return known.length
+  }
+
   /** A tombstone for that account's connection; another account's stays. True when there was one to end. */
   async revoke({ account, at }: Revocation): Promise<boolean> {
     const found = await this.#held()
@@ -287,8 +389,9 @@ export class Vault extends DurableObject<Env> {
       await this.#clearShadows()
       const left = forgetDepartures(this.#sql, Date.now())
       if (left !== null) await this.#arm(left + 1)
-      await this.#forget()
+      await this.#forgetEpoch()
       await this.#tellRuns()
+      await this.#sweep()
     }
   }
 
@@ -356,20 +459,119 @@ export class Vault extends DurableObject<Env> {
     if (next.until !== null) await this.#arm(next.until)
   }
 
+  async #forgetEpoch(): Promise<void> {
+    this.#sql.exec('DELETE FROM epoch WHERE until < ?', Date.now())
+    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM epoch').one()
+    if (next.until !== null) await this.#arm(next.until + 1)
+  }
+
   async #consume(nonce: string, until: number): Promise<boolean> {
     const sql = 'INSERT INTO consumed VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING nonce'
     const isFirst = this.#sql.exec(sql, until, nonce).toArray().length === 1
-    await this.#forget()
+    // An alarm may have been lost: what is overdue goes with the next one who comes.
+    const first = firstEnd(this.#sql, consumed)
+    if (first !== null && first <= Date.now()) await this.#sweep()
+    else if (first !== null) await this.#arm(first)
     return isFirst
   }
 
-  async #forget(): Promise<void> {
-    const now = Date.now()
-    for (const table of ['consumed', 'epoch']) {
-      this.#sql.exec(`DELETE FROM ${table} WHERE until < ?`, now)
-      const next = this.#sql.exec<{ until: number | null }>(`SELECT min(until) AS until FROM ${table}`).one()
-      if (next.until !== null) await this.#arm(next.until + 1)
+  /** What is over goes; the next alarm is for what is over next. */
+  async #sweep(): Promise<void> {
+    const app = openApp(this.env)
+    const lanes = [laneOf(this.#sql, consumed), this.#links(), this.#tombstones(app)]
+    const swept = await sweep(app.lk, lanes, { cursor: this.#cursor, ...ownStorage })
+    this.#cursor = swept.cursor
+    this.#sql.exec('DELETE FROM block WHERE until <= ?', Date.now())
+    const block = this.#sql.exec<{ until: number }>('SELECT until FROM block').toArray()[0]
+    const ends = [consumed, awaited, links].map((table) => firstEnd(this.#sql, table))
+    ends.push(await this.#tombstoneEnd(app), block?.until ?? null, swept.finished ? null : swept.nextAt)
+    for (const end of ends) if (end !== null) await this.#arm(end)
+    this.#tell()
+  }
+
+  #links(): Lane {
+    const [pending, known] = [laneOf(this.#sql, awaited), laneOf(this.#sql, links)]
+    return {
+      kind: 'connect_link',
+      remove: async (before, limit) =>
+        (await pending.remove(before, limit)) + (await known.remove(before, limit)),
     }
+  }
+
+  /** The row of a connection that has ended is kept as long as an answer to it may be under way, and as long as a person asks. */
+  #tombstones(app: App): Lane {
+    return {
+      kind: 'tombstone',
+      remove: async (before) => {
+        const end = await this.#tombstoneEnd(app)
+        if (end === null || end > before) return 0
+        // Exactly the row that has ended: a login that came meanwhile is another one.
+        const store = sqliteStore(this.#sql)
+        const row = await store.read()
+        if (!row || row.access !== '') return 0
+        const { id, version, epoch } = row
+        const written = await store.write({ is: 'row', id, version, epoch }, null)
+        this.#opened = undefined
+        return written === 'stored' ? 1 : 0
+      },
+    }
+  }
+
+  async #tombstoneEnd({ lk }: App): Promise<number | null> {
+    const found = await this.#connection().status()
+    if (!found || found.status !== 'revoked' || found.endedAt === null) return null
+    return lk.retention.expiry(found.endedAt, lk.retention.lifetimes.tombstone, found.endedAt).expiresAt
+  }
+
+  /** Tells the ledger what is here, after the answer. */
+  #tell(): void {
+    this.ctx.waitUntil(
+      this.#holdings().then((holdings) => report(this.env, this.ctx.id.name ?? '', holdings)),
+    )
+  }
+
+  async #holdings(): Promise<Holding[]> {
+    const app = openApp(this.env)
+    const { lifetimes } = app.lk.retention
+    const end = await this.#tombstoneEnd(app)
+    const held = end !== null
+    return [
+      holdingOf(this.#sql, consumed, lifetimes.consumed_state),
+      {
+        kind: 'tombstone',
+        count: held ? 1 : 0,
+        oldest: held ? end - lifetimes.tombstone : null,
+        nextDue: end,
+      },
+    ]
+  }
+
+  /** A state from before an erasure began is used up by it. */
+  #isBlocked(stateIssuedAt: number): boolean {
+    const [block] = this.#sql.exec<{ at: number; until: number }>('SELECT at, until FROM block').toArray()
+    return block !== undefined && block.until > Date.now() && stateIssuedAt <= block.at
+  }
+
+  async #refusedLink(link: string): Promise<Code | undefined> {
+    if (await this.isLinked(link)) return 'state_consumed'
+    if (standing(this.#sql, awaited, link, Date.now()) !== undefined) return undefined
+    const known = this.#sql.exec('SELECT 1 FROM awaited WHERE link = ?', link).toArray().length > 0
+    return known ? 'state_expired' : 'state_consumed'
+  }
+
+  #linked(link: string): void {
+    this.unexpect(link)
+    const { config } = openApp(this.env)
+    const object = this.env.CONNECT_LINK.getByName(linkName(config.baseUrl, link))
+    // Should it not hear of it, it asks before it says anything.
+    this.ctx.waitUntil(object.completed().catch(() => undefined))
+  }
+
+  #awaitedUntil(): number | null {
+    const [row] = this.#sql
+      .exec<{ until: number | null }>('SELECT max(until) AS until FROM awaited WHERE until > ?', Date.now())
+      .toArray()
+    return row?.until ?? null
   }
 
   async #exchange(app: App, completion: Completion): Promise<Outcome> {
@@ -405,7 +607,7 @@ export class Vault extends DurableObject<Env> {
     { accessToken, refreshToken, lifetimeMs, refreshLifetimeMs, scopes }: LoginTokens,
     askedAt: number,
   ): Promise<Outcome> {
-    const { subject, state, stateExpiresAt } = completion
+    const { subject, state, stateExpiresAt, link } = completion
     if (this.#isLate(completion)) return { ok: false, code: 'not_allowed' }
     const { owner } = this.#key
     // That they may was decided when the state was issued, and by the callback.
@@ -417,7 +619,14 @@ export class Vault extends DurableObject<Env> {
     const isAnother = (known: string | undefined): boolean =>
       known !== undefined && (known !== account.id || known === '')
     if (isAnother(former?.account)) this.#raiseEpoch()
-    const details: Details = { subject, label: account.label, connectedAt: Date.now(), state, stateExpiresAt }
+    const details: Details = {
+      subject,
+      label: account.label,
+      connectedAt: Date.now(),
+      state,
+      stateExpiresAt,
+      ...(link !== undefined && { link }),
+    }
     const result = await this.#connection().login({
       accessToken,
       ...(refreshToken && { refreshToken }),
@@ -448,6 +657,9 @@ export class Vault extends DurableObject<Env> {
       this.#endRuns('connection_revoked')
     }
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
+    const end = await this.#tombstoneEnd(openApp(this.env))
+    if (end !== null) await this.#arm(end)
+    this.#tell()
     return result
   }
 

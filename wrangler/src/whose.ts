@@ -100,6 +100,7 @@ export function heldAs(status: ConnectionStatus | null | Unanswered): Held {
   if (status instanceof Unanswered) return 'unanswered'
   switch (status?.status) {
     case undefined:
+    case 'not_connected':
       return 'nothing'
     case 'connected':
     case 'refreshing':

@@ -7,7 +7,6 @@ import { mintCapability, type CapabilityGrant, type CapabilityRequest } from './
 import { connect, type ConnectRequest } from './connect.ts'
 import {
   disconnect,
-  eraseUser,
   giveToken,
   listConnections,
   reportRejected,
@@ -15,16 +14,18 @@ import {
   why,
   type ConnectionItem,
   type Ended,
-  type ErasureReceipt,
   type GenerationOptions,
   type OwnerKind,
   type TokenGrant,
   type TokenOptions,
 } from './connections.ts'
 import type { Env } from './env.ts'
+import { eraseUser, type ErasureReceipt } from './erase.ts'
 import { git } from './git.ts'
 import { gitPath } from './git-routes.ts'
 import { secured } from './headers.ts'
+import { sweepIndex } from './ledger.ts'
+import { createLink, readLink, type CreatedLink, type LinkItem, type LinkRequest } from './links.ts'
 import { removeMember, type DepartureReceipt } from './members.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
@@ -44,6 +45,7 @@ import {
 import type { Why } from './whose.ts'
 
 export { AccountClaim } from './claim.ts'
+export { ConnectLink } from './connect-link.ts'
 export { Counters } from './counters.ts'
 export { SessionIndex } from './session-index.ts'
 export { Session } from './session-object.ts'
@@ -56,6 +58,11 @@ export default {
     const file = await asset(env, request, url)
     if (file) return secured(file)
     return await respond(env, request, (app) => route(app, request, url))
+  },
+
+  /** Sweeps what no object sweeps itself. */
+  async scheduled(_event, env): Promise<void> {
+    await sweepIndex(openApp(env))
   },
 } satisfies ExportedHandler<Env>
 
@@ -91,6 +98,16 @@ export class Latchkey extends WorkerEntrypoint<Env> {
 
   disconnect(principal: Principal, provider: string, owner?: OwnerKind): Promise<Answer<Ended>> {
     return this.#answer((app) => disconnect(app, principal, provider, owner))
+  }
+
+  /** An address with which a person, signed in or not, connects what the caller may connect. */
+  createConnectLink(principal: Principal, wanted: LinkRequest): Promise<Answer<CreatedLink>> {
+    return this.#answer((app) => createLink(app, principal, wanted))
+  }
+
+  /** What became of a link. */
+  connectLink(principal: Principal, id: string): Promise<Answer<LinkItem>> {
+    return this.#answer((app) => readLink(app, principal, id))
   }
 
   /** Ends everything that is kept for a person; a human may end their own account, a service anyone's. */

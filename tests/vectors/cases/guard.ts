@@ -103,6 +103,32 @@ for (const method of ['GET', 'HEAD', 'OPTIONS'])
   })
 passes('ipv6', 'The loopback address of IPv6.', { host: '[::1]:8787' })
 
+passes('open', 'A form that is open to everybody: any host, and a proxy in front.', {
+  host: 'latchkey.example',
+  proxied: true,
+  open: true,
+})
+stops(
+  'open-cross-site',
+  'T36: but it is our own page that sends it.',
+  { host: 'latchkey.example', open: true, secFetchSite: 'cross-site' },
+  403,
+  'origin_refused',
+)
+stops(
+  'open-nothing',
+  'T36: and says so.',
+  { host: 'latchkey.example', open: true, secFetchSite: undefined, origin: undefined },
+  403,
+  'origin_refused',
+)
+stops(
+  'open-type',
+  'T36: with the one media type.',
+  { host: 'latchkey.example', open: true, contentType: 'text/plain' },
+  415,
+  'media_type_refused',
+)
 stops(
   'host-other',
   'T37: another name for this machine, as in DNS rebinding.',

@@ -505,6 +505,35 @@ keep.good(
 keep.good('empty', 'Nothing at all.', { entries: [] }, { fates: [], remove: [] })
 keep.bad('time', 'No time.', { entries: [{ name: a, modifiedAt: -1 }] }, 'time_invalid')
 
+// What is new since a ref.
+const changed = new Group('retention.changed')
+changed.good('same', 'T72: the same ref.', { refs: { current: a, previous: a, kept: true } }, 'nothing')
+changed.good(
+  'same-not-kept',
+  'T72: whose list is not needed.',
+  { refs: { current: a, previous: a, kept: false } },
+  'nothing',
+)
+changed.good(
+  'other',
+  'T72: both lists are there.',
+  { refs: { current: a, previous: b, kept: true } },
+  'listed',
+)
+changed.good(
+  'unknown',
+  'T72: a ref that is not known any more.',
+  { refs: { current: a, previous: b, kept: false } },
+  'everything',
+)
+changed.good('first', 'T72: nothing seen yet.', { refs: { current: a, kept: true } }, 'everything')
+changed.bad(
+  'never-fetched',
+  'T72: no change.',
+  { refs: { current: '', previous: b, kept: true } },
+  'claim_invalid',
+)
+
 // Orphans and pauses.
 const orphan = new Group('retention.orphan')
 for (const status of ['active', 'paused', 'pending_auth', 'error', 'Active']) {
@@ -873,6 +902,7 @@ export default document(
   terminal,
   recover,
   keep,
+  changed,
   orphan,
   resumes,
   link,
