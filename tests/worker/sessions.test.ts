@@ -212,7 +212,7 @@ test('T53 a crash before and after every write, with a retry: the same final sta
     }
   }
   expect(crashes).toBeGreaterThan(40)
-})
+}, 120_000)
 
 test.each([true, false])(
   'T53 an older message that is tried again never restores its credential (moments said: %s)',
@@ -265,6 +265,7 @@ test.each([true, false])(
     }
     expect(worlds).toBe(64)
   },
+  120_000,
 )
 
 test('T53 each write is all or nothing: storage that fails in the middle of one', async () => {
@@ -836,6 +837,33 @@ test('a record that does not open is refused and kept', async () => {
   expect(await told(await send('next'))).toBe('500 corrupt')
   expect(await told(await send('messages/m-1/settle', { outcome: 'accepted' }))).toBe('500 corrupt')
   expect(await dump()).toEqual(before)
+})
+
+test('a mark whose record does not open holds up no other, and the alarm does not run for ever', async () => {
+  quiet()
+  at(start)
+  for (const id of ['m-1', 'm-2']) {
+    await failAfter(1)
+    await post(message(id, { gitToken: tokens.older }))
+    await gone()
+  }
+  await post(message('m-3'))
+  await send('messages/m-3/settle', { outcome: 'aborted' })
+  const alarm = async (now: number): Promise<number | null> => {
+    at(now)
+    await runInDurableObject(session(), (_, { storage }) => storage.setAlarm(Date.now()))
+    await runDurableObjectAlarm(session())
+    return await runInDurableObject(session(), (_, { storage }) => storage.getAlarm())
+  }
+  await runInDurableObject(session(), (_, { storage }) => {
+    storage.sql.exec("UPDATE message SET record = ? WHERE id = 'm-1'", new Uint8Array(80))
+  })
+  expect(await alarm(start + 900_000)).toBe(start + 960_000)
+  expect(await state()).toMatchObject({ open: 1, counts: { marked: 1, lapsed: 1, failed: 1 } })
+  // What has ended goes all the same.
+  await post(message('m-4'))
+  expect(await alarm(start + 24 * hour)).toBe(start + 24 * hour + 60_000)
+  expect(await state()).toMatchObject({ counts: { marked: 1, queued: 1, failed: 0, lapsed: 1 } })
 })
 
 test('a service binding has the same verbs', async () => {

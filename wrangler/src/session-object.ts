@@ -98,6 +98,7 @@ type CredentialRow = { url: string; sealed: string }
 // A message that waits or is marked ends with its session, which is never later.
 const never = 8.64e15
 const batch = 1_000
+const againMs = 60_000
 const messageById = 'SELECT * FROM message WHERE id = ?'
 
 const schema = `
@@ -222,8 +223,8 @@ export class Session extends DurableObject<Env> {
     const session = this.#row()
     if (session && session.ends > Date.now()) {
       await this.#answer((app, now) => {
-        this.#giveUp(app, now)
         this.#forget(now)
+        this.#giveUp(app, now)
         return true
       })
       return
@@ -306,12 +307,14 @@ export class Session extends DurableObject<Env> {
     const now = Date.now()
     const { due, ends } = this.#sql
       .exec<{ due: number | null; ends: number | null }>(
-        `SELECT (SELECT min(due) FROM message WHERE due > ? AND (stage = 'marked' OR sends > 0)) AS due,
+        `SELECT (SELECT min(due) FROM message WHERE stage = 'marked' OR (sends > 0 AND due > ?)) AS due,
           (SELECT min(ends) FROM message) AS ends`,
         now,
       )
       .one()
-    const at = Math.min(session.ends, due ?? never, ends ?? never)
+    const first = Math.min(session.ends, due ?? never, ends ?? never)
+    // What an alarm has left behind is looked at again, but not at once.
+    const at = first > now ? first : now + againMs
     // One whose time has passed may have been given up.
     if (this.#alarmAt !== undefined && this.#alarmAt > now && this.#alarmAt <= at) return
     this.#alarmAt = at
@@ -326,8 +329,13 @@ export class Session extends DurableObject<Env> {
     )
     const first = this.#first()
     for (const { id, record } of [...marked.toArray(), ...(first ? [first] : [])]) {
-      const plan = app.lk.admission.drain(this.#stored(), new Uint8Array(record), { now })
-      if (plan.act === 'write' && plan.then !== 'send') this.write(id, plan, now)
+      try {
+        const plan = app.lk.admission.drain(this.#stored(), new Uint8Array(record), { now })
+        if (plan.act === 'write' && plan.then !== 'send') this.write(id, plan, now)
+      } catch (error) {
+        // A record that does not open is kept as it is, and holds up nothing here.
+        if (codeOf(error) !== 'corrupt') throw error
+      }
     }
   }
 
