@@ -161,6 +161,7 @@ flow('without scripts the way is there all the same', async () => {
 flow('with the keyboard alone, and for a screen reader', async () => {
   const person = await Person.signIn(stack, 'keys', member)
   const { page } = person
+  await page.waitForFunction(() => document.getElementById('taken')?.textContent !== '')
   await page.locator('.switch a').first().focus()
   await page.keyboard.press('Tab')
   await page.keyboard.press('Enter')

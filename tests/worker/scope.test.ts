@@ -252,6 +252,7 @@ test('T24: a vault that is gone is no empty one', async () => {
     worker.fetch(request(at, { ...init, ...more }) as Parameters<typeof worker.fetch>[0], failing as never)
   const refused = await call(path('token'), { method: 'POST', body: '{}' })
   expect([refused.status, await errorOf(refused)]).toEqual([503, 'temporarily_unavailable'])
+  expect(refused.headers.get('retry-after')).toBe('1')
   const reason = (await (await call(path('why'), {})).json()) as Why
   expect(reason).toMatchObject({ outcome: 'lookup_failed', place: { scope: 'user', id: 'max' } })
   expect(reason.sentences).toEqual(['Your own connection could not be read just now; try again.'])

@@ -220,10 +220,19 @@ const refreshReasons = async () => {
   drawReasons()
 }
 
+/** Leaves the links alone that are right already, and with them the focus. */
+const drawSwitch = () => {
+  if (!session) return
+  const markup = ownerSwitch(session, shown)
+  const fresh = markup && element(String(markup))
+  if (region.switch.firstElementChild?.outerHTML !== fresh?.outerHTML)
+    region.switch.replaceChildren(...(fresh ? [fresh] : []))
+}
+
 /** @param {string} search of the address that is shown now */
 const show = (search) => {
   shown = shownIn(new URLSearchParams(search))
-  if (session) region.switch.innerHTML = String(ownerSwitch(session, shown) ?? '')
+  drawSwitch()
   drawn.clear()
   draw()
 }
@@ -263,11 +272,9 @@ const refresh = async () => {
   try {
     const [me, fresh] = await Promise.all([ask('/api/session'), ask('/api/connections')])
     const before = new Map(rows.map((row) => [keyOf(row), row.status]))
-    if (JSON.stringify(me) !== JSON.stringify(session)) {
-      region.who.innerHTML = String(who(me))
-      region.switch.innerHTML = String(ownerSwitch(me, shown) ?? '')
-    }
+    if (JSON.stringify(me) !== JSON.stringify(session)) region.who.innerHTML = String(who(me))
     session = me
+    drawSwitch()
     rows = fresh
     takenAt = Date.now()
     failures = 0
@@ -433,7 +440,9 @@ document.addEventListener('click', (event) => {
       void copy(control)
       break
     case 'show':
-      if (event.metaKey || event.ctrlKey || event.shiftKey || !(control instanceof HTMLAnchorElement)) break
+      // Until it is known who is looking, it is a link like any other.
+      if (!session || !(control instanceof HTMLAnchorElement)) break
+      if (event.metaKey || event.ctrlKey || event.shiftKey) break
       event.preventDefault()
       history.pushState(null, '', control.href)
       show(control.search)

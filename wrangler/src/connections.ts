@@ -10,6 +10,7 @@ import type {
 } from 'latchkey'
 import type { NoToken, TokenResult } from 'latchkey/connection'
 import { deploymentToken, providerNamed, type App } from './app.ts'
+import { logFailure } from './failure.ts'
 import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal } from './refusal.ts'
@@ -219,8 +220,11 @@ async function grant(
     return owner ? await ask({ owner, provider: provider.name }) : deploymentAnswer(app, provider)
   })
   if (answer === undefined) throw new Refusal('not_connected')
-  // A vault that does not answer is never taken for an empty one.
-  if (answer instanceof Unanswered) throw answer.error
+  if (answer instanceof Unanswered) {
+    // A vault that does not answer is never taken for an empty one.
+    logFailure(answer.error)
+    throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
+  }
   if (answer.outcome !== 'ok') throw refusal(answer)
   const { accessToken, expiresAt, source: obtained } = answer
   const source = choice.place?.scope

@@ -21,6 +21,7 @@ import {
 } from './connections.ts'
 import type { Env } from './env.ts'
 import { eraseUser, type ErasureReceipt } from './erase.ts'
+import { logFailure } from './failure.ts'
 import { git } from './git.ts'
 import { gitPath } from './git-routes.ts'
 import { secured } from './headers.ts'
@@ -239,18 +240,4 @@ function told(error: unknown): Code {
   if (code !== 'store_unavailable') return code
   logFailure(error)
   return 'temporarily_unavailable'
-}
-
-/** Kind and place of a failure; its message could quote what was asked. */
-function logFailure(error: unknown): void {
-  const place =
-    error instanceof Error
-      ? error.stack
-          ?.split('\n')
-          .find((line) => line.includes(' at '))
-          ?.trim()
-      : ''
-  console.error(
-    JSON.stringify({ event: 'failure', kind: error instanceof Error ? error.name : typeof error, place }),
-  )
 }
