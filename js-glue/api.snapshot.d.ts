@@ -81,6 +81,16 @@
 // 174 queue_full
 // 175 message_conflict
 // 176 message_ended
+// 180 run_unknown
+// 181 run_foreign
+// 182 run_active
+// 183 run_ended
+// 184 run_forgotten
+// 185 run_full
+// 186 event_too_large
+// 187 event_conflict
+// 188 event_out_of_order
+// 189 device_mismatch
 // public codes:
 // 0 none
 // 1 access_denied
@@ -156,6 +166,8 @@
 // scheduleReason:  already_advanced next_tick after_quota unreadable out_of_range
 // faultSeen:  first window_over within_window clock_moved
 // rated:  new_window within_limit not_charged limited
+// begun:  existing start
+// appended:  duplicate append
 
 // dist/connection-types.d.ts
 import type {
@@ -785,6 +797,27 @@ export interface Retention {
     },
     cause?: RunCause,
   ): TerminalPlan
+  begin(asked: {
+    readonly known: boolean
+    readonly forgotten: boolean
+    readonly live: boolean
+  }): Names<'begun'>
+  append(
+    status: RunStatus,
+    log: {
+      readonly lastSeq: number
+      readonly end?: TerminalKind | undefined
+    },
+    event: {
+      readonly knownSeq?: number | undefined
+      readonly same?: boolean
+      readonly size: number
+      readonly after?: number | undefined
+    },
+  ): {
+    readonly action: Names<'appended'>
+    readonly seq: number
+  }
   recover(
     runs: readonly Run[],
     wanted: Wanted,
@@ -899,6 +932,129 @@ export interface Retention {
   }
 }
 export {}
+
+// dist/runs-types.d.ts
+import type { abi } from './abi.gen.ts'
+type Names<E extends keyof typeof abi.enums> = Exclude<(typeof abi.enums)[E][number], null>
+type RunStatus = Names<'runStatus'>
+type TerminalKind = Exclude<Names<'terminal'>, 'none'>
+type RunCause = Exclude<Names<'runCause'>, 'none'>
+export interface RunEvent {
+  readonly seq: number
+  readonly at: number
+  readonly type: string
+  readonly data?: unknown
+  readonly end?: RunEnd
+}
+export interface RunEnd {
+  readonly kind: TerminalKind
+  readonly status: Exclude<RunStatus, 'running'>
+  readonly cause?: RunCause
+  readonly recoverable?: boolean
+  readonly early?: boolean
+}
+export interface RunView {
+  readonly runId: string
+  readonly threadId: string
+  readonly status: RunStatus
+  readonly lastSeq: number
+  readonly startedAt: number
+  readonly heartbeatAt?: number
+  readonly completedAt?: number
+  readonly cause?: RunCause
+  readonly background: boolean
+  readonly inFlight: boolean
+  readonly device?: string
+}
+export {}
+
+// dist/runs.d.ts
+import type { Retention } from './retention-types.ts'
+import type { RunEvent } from './runs-types.ts'
+export type { RunEnd, RunEvent, RunView } from './runs-types.ts'
+export interface RunStorage {
+  getItem(key: string): string | null | Promise<string | null>
+  setItem(key: string, value: string): void | Promise<void>
+  removeItem(key: string): void | Promise<void>
+}
+export interface RunsOptions {
+  readonly base: string
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
+  readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>)
+  readonly storage?: RunStorage
+  readonly retention?: () => Promise<Pick<Retention, 'recover'>>
+  readonly now?: () => number
+  readonly random?: () => number
+  readonly silenceMs?: number
+  readonly backOffMs?: number
+  readonly windowMs?: number
+  readonly notify?: (news: RunNews) => void
+}
+export type RunNews =
+  | {
+      readonly news: 'posted' | 'found' | 'connected'
+      readonly runId: string
+    }
+  | {
+      readonly news: 'dropped'
+      readonly reason: string
+      readonly retryMs: number
+    }
+export interface RunDiagnostics {
+  readonly attemptedRunIds: readonly string[]
+  readonly lastReason: string | null
+  readonly posts: number
+  readonly connects: number
+  readonly drops: number
+  readonly stalls: number
+}
+export type RunItem =
+  | (RunEvent & {
+      readonly local?: undefined
+    })
+  | {
+      readonly local: true
+      readonly type: 'error'
+      readonly end: {
+        readonly kind: 'error'
+        readonly code: string
+        readonly recoverable: boolean
+      }
+      readonly diagnostics: RunDiagnostics
+    }
+export interface RunStream extends AsyncIterable<RunItem> {
+  readonly runId: Promise<string | undefined>
+  diagnostics(): RunDiagnostics
+  close(): void
+}
+export interface StartOptions {
+  readonly clientKey?: string
+  readonly owner?: 'user' | 'org'
+  readonly background?: boolean
+  readonly uses?: readonly {
+    readonly provider: string
+    readonly owner?: 'user' | 'org'
+  }[]
+  readonly signal?: AbortSignal
+}
+export interface Runs {
+  start(threadId: string, input?: unknown, options?: StartOptions): RunStream
+  resume(
+    threadId: string,
+    options?: {
+      readonly signal?: AbortSignal
+    },
+  ): Promise<RunStream | undefined>
+  follow(
+    runId: string,
+    options?: {
+      readonly from?: number
+      readonly signal?: AbortSignal
+    },
+  ): RunStream
+  abort(runId: string): Promise<void>
+}
+export declare function connectRuns(options: RunsOptions): Runs
 
 // dist/scope-types.d.ts
 import type { abi } from './abi.gen.ts'
@@ -1412,6 +1568,8 @@ export interface Config {
   readonly baseUrl: string
   readonly dev: boolean
   readonly connectEnabled: boolean
+  readonly runRetentionMs: number
+  readonly warnings: readonly string[]
   readonly providers: readonly ProviderSettings[]
   readonly keys: KeyRing
   readonly principalKeys?: KeyRing

@@ -37,6 +37,7 @@ describe('the golden vectors themselves', () => {
       ...['store_unfit', 'lease_too_short'],
       ...['turn_invalid', 'mode_invalid', 'model_invalid', 'credential_invalid'],
       ...['queue_full', 'message_conflict', 'message_ended'],
+      ...['run_unknown', 'run_foreign', 'device_mismatch'],
     ]
     for (const { name } of abi.codes) {
       if (name === 'ok') continue

@@ -124,7 +124,7 @@ test(
         }
         // Whatever happened, it ends; and in the log stands what was taken, in that order, and one end.
         await thread().view(nonce, asker)
-      vi.setSystemTime(now + 90_001)
+        vi.setSystemTime(now + 90_001)
         const log = await logOf(nonce)
         expect(log.map(({ seq }) => seq)).toEqual(log.map((_, n) => n + 1))
         expect(log.filter(({ end }) => end !== undefined)).toHaveLength(1)
