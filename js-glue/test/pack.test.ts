@@ -46,6 +46,8 @@ const modules = [
   'refresh-types',
   'retention',
   'retention-types',
+  'runs',
+  'runs-types',
   'scope',
   'scope-types',
   'state',

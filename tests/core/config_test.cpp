@@ -215,6 +215,32 @@ TEST_CASE("config: where repositories are") {
   CHECK(profile::git_user(profile::Git::git) == "oauth2");
 }
 
+TEST_CASE("T57 config: how long runs are kept; what is unusable is the default, and says why") {
+  using retention::Taken;
+  constexpr std::int64_t day = 86'400'000;
+  const std::pair<const char*, Taken> unusable[] = {
+      {"", Taken::blank},
+      {" ", Taken::blank},
+      {"abc", Taken::not_a_number},
+      {"-1", Taken::negative},
+      {"NaN", Taken::not_a_number},
+      {"1e999", Taken::not_a_number},
+      {"34560000001", Taken::too_large},
+  };
+  for (const auto& [text, reason] : unusable) {
+    CAPTURE(text);
+    const Checked checked{with("RUN_RETENTION_MS", text)};
+    REQUIRE(checked.verdict);
+    CHECK(checked.out->run_retention.value.value == day);
+    CHECK(checked.out->run_retention.reason == reason);
+  }
+  CHECK(Checked{good()}.out->run_retention.reason == Taken::unset);
+  CHECK(Checked{good()}.out->run_retention.value.value == day);
+  const Checked zero{with("RUN_RETENTION_MS", "0")};
+  CHECK(zero.out->run_retention.reason == Taken::set);
+  CHECK(zero.out->run_retention.value.value == 0);
+}
+
 TEST_CASE("config: a required variable that is not set is named") {
   for (const char* name :
        {"LATCHKEY_KEYS", "PUBLIC_BASE_URL", "LATCHKEY_PROVIDERS", "MY_GIT_CLIENT_SECRET"}) {

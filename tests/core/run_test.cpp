@@ -539,3 +539,61 @@ TEST_CASE("threat T35 runs: any 64-bit numbers, and a clock that goes backwards"
     CHECK_FALSE(prune(ended(Status::completed, 0, -1), {}, at(-back)).remove);
   }
 }
+
+TEST_CASE("T59 runs: one for every key, one at a time in a thread") {
+  for (unsigned bits = 0; bits < 8; ++bits) {
+    CAPTURE(bits);
+    const Asked asked{(bits & 1U) != 0, (bits & 2U) != 0, (bits & 4U) != 0};
+    const auto begun = begin(asked);
+    if (asked.known) {
+      CHECK(*begun == Begun::existing);
+    } else if (asked.forgotten || asked.live) {
+      CHECK(begun.error() == (asked.forgotten ? Errc::run_forgotten : Errc::run_active));
+    } else {
+      CHECK(*begun == Begun::start);
+    }
+  }
+}
+
+TEST_CASE("T60 runs: every event that may be offered, written once and never after the end") {
+  constexpr LogLimits limits{4, 3};
+  std::size_t written = 0;
+  for (const auto status : all_statuses) {
+    for (const auto end : all_ends) {
+      for (std::uint64_t last = 0; last <= 5; ++last) {
+        for (std::uint64_t known = 0; known <= 5; ++known) {
+          for (std::uint64_t after = 0; after <= 6; ++after) {
+            for (std::uint32_t size = 3; size <= 5; ++size) {
+              for (const bool same : {false, true}) {
+                Offered event;
+                if (known > 0) event.known_seq = known;
+                event.same = same;
+                event.size = size;
+                if (after > 0) event.after = after - 1;
+                const auto found = append(status, {last, end}, event, limits);
+                const bool live = status == Status::running && end == Terminal::none;
+                if (known > 0 && same) {
+                  CHECK((found && found->action == Appended::duplicate && found->seq == known));
+                } else if (known > 0) {
+                  CHECK(found.error() == Errc::event_conflict);
+                } else if (size > 4) {
+                  CHECK(found.error() == Errc::event_too_large);
+                } else if (!live) {
+                  CHECK(found.error() == Errc::run_ended);
+                } else if (after > 0 && after - 1 != last) {
+                  CHECK(found.error() == Errc::event_out_of_order);
+                } else if (last >= 3) {
+                  CHECK(found.error() == Errc::run_full);
+                } else {
+                  CHECK((found && found->action == Appended::append && found->seq == last + 1));
+                  ++written;
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  CHECK(written == 3U * 2U * 2U * 2U);
+}

@@ -595,8 +595,13 @@ Json config_check(const Json& in) {
   Json out = {{"baseUrl", config.base_url},
               {"dev", config.dev},
               {"connectEnabled", config.connect_enabled},
+              {"runRetentionMs", config.run_retention.value.value},
+              {"warnings", Json::array()},
               {"kids", kids_of(config.ring())},
               {"providers", Json::array()}};
+  if (config.run_retention.reason > retention::Taken::unset) {
+    out["warnings"].push_back(config::var_run_retention);
+  }
   if (config.principal_key_count > 0) out["principalKids"] = kids_of(config.principal_ring());
   for (std::size_t i = 0; i < config.provider_count; ++i) {
     out["providers"].push_back(settings_of(config.providers[i]));
@@ -804,6 +809,37 @@ Json retention_prune(const Json& in) {
       {"remove", found.remove}, {"reason", named(reasons, found.reason)}, {"day", found.day}};
   put_due(out, found.due_at);
   return out;
+}
+
+Json retention_begin(const Json& in) {
+  const Json& asked = in.at("asked");
+  const auto begun = value_of(
+      retention::begin({flag(asked, "known"), flag(asked, "forgotten"), flag(asked, "live")}));
+  return named({"", "existing", "start"}, begun);
+}
+
+std::optional<std::uint64_t> maybe_seq(const Json& in, const char* name) {
+  const Json* value = given(in, name);
+  if (value == nullptr) return std::nullopt;
+  const auto seq = UnixMillis::from_f64(number(*value));
+  if (!seq) throw Refused{Errc::claim_invalid};
+  return static_cast<std::uint64_t>(seq->value);
+}
+
+Json retention_append(const Json& in) {
+  const Json& log = in.at("log");
+  const Json& event = in.at("event");
+  const auto status = by_name<retention::Status>(statuses, text(in, "status"));
+  retention::Log known;
+  if (log.contains("end")) known.end = by_name<retention::Terminal>(terminals, text(log, "end"));
+  known.last_seq = maybe_seq(log, "lastSeq").value_or(0);
+  retention::Offered offered;
+  offered.known_seq = maybe_seq(event, "knownSeq");
+  offered.same = flag(event, "same");
+  offered.size = count_of(event.at("size"));
+  offered.after = maybe_seq(event, "after");
+  const auto found = value_of(retention::append(status, known, offered, {}));
+  return {{"action", named({"", "duplicate", "append"}, found.action)}, {"seq", found.seq}};
 }
 
 Json retention_terminal(const Json& in) {
@@ -1078,6 +1114,8 @@ constexpr Named operations[] = {
     {"retention.reconnect", retention_reconnect},
     {"retention.stale", retention_stale},
     {"retention.prune", retention_prune},
+    {"retention.begin", retention_begin},
+    {"retention.append", retention_append},
     {"retention.terminal", retention_terminal},
     {"retention.recover", retention_recover},
     {"retention.keepNewest", retention_keep_newest},

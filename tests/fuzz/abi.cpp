@@ -83,6 +83,8 @@ std::int32_t lk_retention_reconnect(double, double) noexcept;
 std::int32_t lk_retention_stale(double, U32, double, double, double, double, U32) noexcept;
 std::int32_t lk_retention_prune(double, double, double, double) noexcept;
 std::int32_t lk_retention_terminal(U32, double, U32, U32) noexcept;
+std::int32_t lk_retention_begin(U32) noexcept;
+std::int32_t lk_retention_append(U32, double, U32, double, U32, double, double) noexcept;
 std::int32_t lk_retention_recover(U32, U32, double, U32, double, double, double, double, double,
                                   double, U32, double, double, double, double, U32) noexcept;
 std::int32_t lk_retention_expiry(double, double, double, double) noexcept;
@@ -289,7 +291,7 @@ std::int32_t retain(Numbers& n, Slice a, Slice b, Slice c, U32 free) {
   const auto& [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9] = times;
   const U32 few = n.byte() % 7;
   put_run(n);
-  switch (n.byte() % 18) {
+  switch (n.byte() % 20) {
   case 0: return lk_retention_setting(a.at, a.len, few % 2, t0, t1);
   case 1: return lk_retention_reconnect(t0, t1);
   case 2: return lk_retention_stale(t0, few, t1, t2, t3, t4, few % 2);
@@ -309,6 +311,8 @@ std::int32_t retain(Numbers& n, Slice a, Slice b, Slice c, U32 free) {
   case 14: return lk_retention_fingerprint(a.at, a.len, free);
   case 15: return lk_retention_dedupe(t0, t1, t2, t3, t4);
   case 16: return lk_retention_rate_limit(t0, t1, few, t2, t3, t4);
+  case 17: return lk_retention_begin(n.any());
+  case 18: return lk_retention_append(few, t0, n.byte() % 7, t1, few % 2, t2, t3);
   default: return lk_retention_bucket(a.at, a.len, free);
   }
 }

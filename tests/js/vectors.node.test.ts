@@ -35,6 +35,7 @@ describe('the golden vectors themselves', () => {
       ...['state_consumed', 'store_unavailable', 'already_connected', 'connect_disabled'],
       ...['not_connected', 'reconnect_required', 'revoked', 'temporarily_unavailable'],
       ...['store_unfit', 'lease_too_short'],
+      ...['run_unknown', 'run_foreign', 'device_mismatch'],
     ]
     for (const { name } of abi.codes) {
       if (name === 'ok') continue

@@ -192,6 +192,8 @@ const operations: Readonly<Record<string, Operation>> = {
   'retention.stale': ({ latchkey }, { run, now, rules }) => latchkey.retention.stale(run, Number(now), rules),
   'retention.prune': ({ latchkey }, { run, now, windows }) =>
     latchkey.retention.prune(run, Number(now), windows),
+  'retention.begin': ({ latchkey }, { asked }) => latchkey.retention.begin(asked),
+  'retention.append': ({ latchkey }, { status, log, event }) => latchkey.retention.append(status, log, event),
   'retention.terminal': ({ latchkey }, { status, log, cause }) =>
     latchkey.retention.terminal(status, { ...log, lastSeq: Number(log.lastSeq) }, cause),
   'retention.recover': ({ latchkey }, { runs, wanted, now, rules }) =>

@@ -47,3 +47,32 @@ test('a service binding has the same verbs', async () => {
   expect(await Latchkey.disconnect(alex, 'good', 'org')).toEqual({ ok: false, code: 'not_allowed' })
   expect(await Latchkey.token(alex, 'unknown')).toEqual({ ok: false, code: 'provider_unknown' })
 })
+
+test('a service binding has the verbs of runs', async () => {
+  const { Latchkey } = exports
+  const started = await Latchkey.startRun(alex, { threadId: 't', clientKey: 'k', input: { a: 1 } })
+  if (!started.ok) throw new Error(started.code)
+  const { runId } = started.value
+  expect(await Latchkey.startRun(alex, { threadId: 't', clientKey: 'l' })).toEqual({
+    ok: false,
+    code: 'run_active',
+  })
+  expect(await Latchkey.heartbeat(alex, runId, { claim: 'me' })).toMatchObject({
+    ok: true,
+    value: { claimed: true },
+  })
+  const events = [{ key: 'a', type: 'step', data: 1 }]
+  expect(await Latchkey.appendEvents(alex, runId, events, 0)).toMatchObject({
+    ok: true,
+    value: { lastSeq: 1 },
+  })
+  expect(await Latchkey.activeRun(alex, 't')).toMatchObject({
+    ok: true,
+    value: { run: { runId }, reason: 'live' },
+  })
+  expect(await Latchkey.finishRun(alex, runId)).toMatchObject({ ok: true, value: { status: 'completed' } })
+  expect(await Latchkey.abortRun(alex, runId)).toMatchObject({ ok: true, value: { idempotent: true } })
+  expect(await (await Latchkey.followRun(alex, runId, 1)).text()).toContain('"kind":"done"')
+  expect(await Latchkey.run({ ...alex, subject: 'sam' }, runId)).toEqual({ ok: false, code: 'run_foreign' })
+  expect(await Latchkey.runs(alex)).toMatchObject({ ok: true, value: { indexed: true } })
+})

@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import type { Cause, Principal } from 'latchkey'
+import type { RunView } from 'latchkey/runs'
 import { openApp, providerNamed, type App } from './app.ts'
 import { readForm } from './body.ts'
 import { callback } from './callback.ts'
@@ -44,6 +45,21 @@ import {
   type SessionCapability,
 } from './sessions.ts'
 import type { Why } from './whose.ts'
+import {
+  abortRun,
+  activeRun,
+  appendEvents,
+  beat,
+  finishRun,
+  followRun,
+  listRuns,
+  seeRun,
+  startRun,
+  type EventInput,
+  type RunList,
+  type RunRequest,
+} from './runs.ts'
+import type { Beat, Finished, Found, Started, Written } from './thread.ts'
 
 export { AccountClaim } from './claim.ts'
 export { ConnectLink } from './connect-link.ts'
@@ -139,6 +155,64 @@ export class Latchkey extends WorkerEntrypoint<Env> {
   /** Ends what somebody who left may still reach of an organisation; for services only. */
   removeMember(principal: Principal, org: string, user: string): Promise<Answer<DepartureReceipt>> {
     return this.#answer((app) => removeMember(app, principal, org, user))
+  }
+
+  /** The same key is the same run, however often it is asked for. */
+  startRun(principal: Principal, wanted: RunRequest): Promise<Answer<Started>> {
+    return this.#answer((app) => startRun(app, principal, wanted))
+  }
+
+  run(principal: Principal, id: string): Promise<Answer<RunView>> {
+    return this.#answer((app) => seeRun(app, principal, id))
+  }
+
+  /** The thread's run that may be joined, or what was asked for under `clientKey`. */
+  activeRun(
+    principal: Principal,
+    threadId: string,
+    options: { owner?: OwnerKind; clientKey?: string } = {},
+  ): Promise<Answer<Found>> {
+    return this.#answer((app) => activeRun(app, principal, threadId, options))
+  }
+
+  /** Written once for every key; `after`: the number of what is taken for the last event. */
+  appendEvents(
+    principal: Principal,
+    id: string,
+    events: readonly EventInput[],
+    after?: number,
+  ): Promise<Answer<Written>> {
+    return this.#answer((app) => appendEvents(app, principal, id, events, after))
+  }
+
+  heartbeat(
+    principal: Principal,
+    id: string,
+    sign: Partial<Beat> = {},
+  ): Promise<Answer<Awaited<ReturnType<typeof beat>>>> {
+    return this.#answer((app) => beat(app, principal, id, { process: false, ...sign }))
+  }
+
+  finishRun(
+    principal: Principal,
+    id: string,
+    end: { kind?: string; data?: unknown; device?: string } = {},
+  ): Promise<Answer<Finished>> {
+    return this.#answer((app) => finishRun(app, principal, id, { kind: 'done', ...end }))
+  }
+
+  abortRun(principal: Principal, id: string): Promise<Answer<Finished>> {
+    return this.#answer((app) => abortRun(app, principal, id))
+  }
+
+  /** The log after that number as Server-Sent Events. */
+  followRun(principal: Principal, id: string, after = 0): Promise<Response> {
+    const request = new Request('http://latchkey.invalid/')
+    return respond(this.env, request, (app) => followRun(app, principal, id, after))
+  }
+
+  runs(principal: Principal, options: { status?: string; limit?: number } = {}): Promise<Answer<RunList>> {
+    return this.#answer((app) => listRuns(app, principal, options))
   }
 
   /** For the browser whose `request` this is: the redirect to the authorization server, with the binding cookie. */

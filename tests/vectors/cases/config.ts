@@ -88,6 +88,8 @@ const config = {
   baseUrl: 'https://app.example',
   dev: false,
   connectEnabled: false,
+  runRetentionMs: day,
+  warnings: [],
   kids: ['k1'],
   providers: [githubSettings],
 }
@@ -208,6 +210,29 @@ invalid('dev-elsewhere', 'Development anywhere else does not start.', dev, { [de
 invalid('dev-true', 'Exactly `1`.', dev, { ...local, [dev]: 'true' })
 
 const connect = 'ENABLE_CONNECT'
+good('retention', 'T57: how long runs are kept.', { RUN_RETENTION_MS: '60000' }, { runRetentionMs: 60_000 })
+good(
+  'retention-zero',
+  'T57: 0 is meant where it is written.',
+  { RUN_RETENTION_MS: '0' },
+  { runRetentionMs: 0 },
+)
+for (const [name, text] of [
+  ['empty', ''],
+  ['blank', ' '],
+  ['word', 'abc'],
+  ['negative', '-1'],
+  ['nan', 'NaN'],
+  ['infinity', 'Infinity'],
+  ['exponent', '1e999'],
+  ['large', String(400 * day + 1)],
+] as const)
+  good(
+    `retention-${name}`,
+    'T57: unusable is the default, and one warning by name.',
+    { RUN_RETENTION_MS: text },
+    { warnings: ['RUN_RETENTION_MS'] },
+  )
 good('connect', 'Switched on.', { [connect]: 'true' }, { connectEnabled: true })
 good('connect-false', 'Switched off.', { [connect]: 'false' })
 good('connect-empty', 'Not said.', { [connect]: '' })

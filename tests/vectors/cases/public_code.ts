@@ -52,8 +52,11 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'capability_expired',
     'capability_revoked',
     'container_mismatch',
+    'run_unknown',
+    'run_foreign',
+    'device_mismatch',
   ],
-  temporarily_unavailable: ['store_unavailable', 'temporarily_unavailable', 'queue_full'],
+  temporarily_unavailable: ['store_unavailable', 'temporarily_unavailable', 'queue_full', 'run_active'],
   misconfigured: [
     'name_invalid',
     'credential_incomplete',
@@ -85,6 +88,12 @@ const map: Readonly<Record<string, readonly string[]>> = {
     'credential_invalid',
     'message_conflict',
     'message_ended',
+    'run_ended',
+    'run_forgotten',
+    'run_full',
+    'event_too_large',
+    'event_conflict',
+    'event_out_of_order',
   ],
 }
 

@@ -270,6 +270,74 @@ prune.good(
   { remove: false, reason: 'within_window', day: Math.floor(now / day), dueAt: now + windowMs + 1 },
 )
 
+// Whether a run starts.
+const begin = new Group('retention.begin')
+for (let bits = 0; bits < 8; bits += 1) {
+  const asked = { known: (bits & 1) !== 0, forgotten: (bits & 2) !== 0, live: (bits & 4) !== 0 }
+  const name = `${bits}`
+  const why = 'Once for every key, one at a time in a thread.'
+  if (asked.known) begin.good(name, why, { asked }, 'existing')
+  else if (asked.forgotten) begin.bad(name, why, { asked }, 'run_forgotten')
+  else if (asked.live) begin.bad(name, why, { asked }, 'run_active')
+  else begin.good(name, why, { asked }, 'start')
+}
+
+// Whether an event is written.
+const append = new Group('retention.append')
+const log = { lastSeq: 7 }
+const offered = (event: object, more: object = {}) => ({
+  status: 'running',
+  log,
+  event: { size: 10, ...event },
+  ...more,
+})
+append.good('next', 'With the next number.', offered({}), { action: 'append', seq: 8 })
+append.good('first', 'The first one.', offered({}, { log: { lastSeq: 0 } }), { action: 'append', seq: 1 })
+append.good('in-order', 'As its writer says.', offered({ after: 7 }), { action: 'append', seq: 8 })
+append.good('duplicate', 'It is there.', offered({ knownSeq: 3, same: true }), {
+  action: 'duplicate',
+  seq: 3,
+})
+append.good(
+  'duplicate-late',
+  'After the end, too large, out of order: it is there all the same.',
+  offered(
+    { knownSeq: 3, same: true, size: 99_999, after: 1 },
+    { status: 'completed', log: { lastSeq: 7, end: 'done' } },
+  ),
+  { action: 'duplicate', seq: 3 },
+)
+append.bad('conflict', 'Another event has this key.', offered({ knownSeq: 3 }), 'event_conflict')
+append.bad(
+  'conflict-late',
+  'That is told before anything else.',
+  offered({ knownSeq: 3, same: false, size: 99_999 }, { status: 'aborted' }),
+  'event_conflict',
+)
+append.good('largest', 'Exactly as large as it may be.', offered({ size: 32_768 }), {
+  action: 'append',
+  seq: 8,
+})
+append.bad('too-large', 'One byte more.', offered({ size: 32_769 }), 'event_too_large')
+for (const status of ['completed', 'errored', 'truncated', 'aborted'])
+  append.bad(status, 'Nothing after the end.', offered({}, { status }), 'run_ended')
+append.bad(
+  'log-ended',
+  'The log has ended; the row does not say so yet.',
+  offered({}, { log: { lastSeq: 7, end: 'done' } }),
+  'run_ended',
+)
+append.bad('behind', 'Another one came before.', offered({ after: 6 }), 'event_out_of_order')
+append.bad('ahead', 'One before it is missing.', offered({ after: 8 }), 'event_out_of_order')
+append.good('last', 'The last one that there is room for.', offered({}, { log: { lastSeq: 9_999 } }), {
+  action: 'append',
+  seq: 10_000,
+})
+append.bad('full', 'As many as there may be.', offered({}, { log: { lastSeq: 10_000 } }), 'run_full')
+append.bad('negative', 'Not the number of an event.', offered({ after: -2 }), 'claim_invalid')
+append.bad('fraction', 'Not the number of an event.', offered({ knownSeq: 0.5, same: true }), 'claim_invalid')
+append.bad('status', 'There is no such status.', offered({}, { status: 'paused' }), 'claim_invalid')
+
 // How a run ends in its log.
 const terminal = new Group('retention.terminal')
 const ends: Readonly<Record<string, string>> = {
@@ -899,6 +967,8 @@ export default document(
   reconnect,
   stale,
   prune,
+  begin,
+  append,
   terminal,
   recover,
   keep,
