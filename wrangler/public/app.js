@@ -314,7 +314,8 @@ const prove = async (row, me) => {
     draw()
   }
   const name = encodeURIComponent(row.provider)
-  show('checking')
+  // Whoever made the organisation's may be somebody else, and then there is nothing to show.
+  if (row.owner.kind === 'user') show('checking')
   try {
     const [{ token }, jwks, { loadVerifier, skipBinding }] = await Promise.all([
       ask(`/api/connections/${name}/state?owner=${row.owner.kind}`),
