@@ -2,6 +2,6 @@
 declare namespace Cloudflare {
   interface GlobalProps {
     mainModule: typeof import('../../wrangler/src/worker.ts')
-    durableNamespaces: 'Vault' | 'AccountClaim' | 'Session' | 'SessionIndex'
+    durableNamespaces: 'Vault' | 'AccountClaim' | 'Session' | 'OwnerIndex'
   }
 }

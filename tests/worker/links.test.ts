@@ -217,7 +217,7 @@ test('who may ask for one: whoever may connect for that owner', async () => {
   expect(await send({ ...ownOrigin }, org)).toBe('401 principal_missing')
   expect(await send({ authorization: member }, org)).toBe('403 not_allowed')
   expect(await send({ authorization: admin }, org)).toBe('made')
-  expect(await send(bearer('alex'), org)).toBe('403 not_allowed')
+  expect(await send(bearer('alex'), org)).toBe('401 not_allowed')
   for (const body of [
     {},
     { provider: 1 },

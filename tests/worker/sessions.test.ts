@@ -3,8 +3,8 @@ import { exports } from 'cloudflare:workers'
 import type { CapabilityClaims } from 'latchkey'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { App } from '../../wrangler/src/app.ts'
-import { sessionIndexName, sessionName } from '../../wrangler/src/names.ts'
-import { eraseSessions } from '../../wrangler/src/session-index.ts'
+import { ownerIndexName, sessionName } from '../../wrangler/src/names.ts'
+import { eraseSessions } from '../../wrangler/src/owner-index.ts'
 import type { Next, SessionState } from '../../wrangler/src/session-object.ts'
 import worker from '../../wrangler/src/worker.ts'
 import { ask, bearer, bindings, Browser, errorOf, json, keys, lk, ownOrigin, request } from './harness.ts'
@@ -473,7 +473,9 @@ test('T65 marks lapse, attempts end, what has ended is forgotten, and so is a se
   expect(await told(await ask('/api/sessions/s-1', { headers: bearer('alex') }))).toBe('404 not_found')
   expect(await dump()).toEqual({})
   expect(await due()).toBeNull()
-  const index = bindings.SESSION_INDEX.getByName(sessionIndexName(baseUrl, { kind: 'user', id: 'alex' }))
+  const index = bindings.OWNER_INDEX.getByName(
+    ownerIndexName('sessions', baseUrl, { kind: 'user', id: 'alex' }),
+  )
   await runInDurableObject(index, (_, { storage }) => storage.setAlarm(Date.now()))
   await runDurableObjectAlarm(index)
   expect(await index.list()).toEqual([])
@@ -485,7 +487,7 @@ test('a person’s sessions are found and go, with everything in them', async ()
   at(start)
   const app = { env: bindings, config: { baseUrl } } as unknown as App
   const owner = { kind: 'user', id: 'alex' } as const
-  const index = bindings.SESSION_INDEX.getByName(sessionIndexName(baseUrl, owner))
+  const index = bindings.OWNER_INDEX.getByName(ownerIndexName('sessions', baseUrl, owner))
   expect(await eraseSessions(app, owner)).toBe('absent')
   await post(message('m-1', { gitToken: tokens.older }))
   await post(message('m-1', { gitToken: tokens.newer }), 'alex', 's-2')
@@ -523,7 +525,9 @@ test('a person’s sessions are found and go, with everything in them', async ()
 test('what is in the list of sessions and is none goes out of it, and what is one stays', async () => {
   quiet()
   at(start)
-  const index = bindings.SESSION_INDEX.getByName(sessionIndexName(baseUrl, { kind: 'user', id: 'alex' }))
+  const index = bindings.OWNER_INDEX.getByName(
+    ownerIndexName('sessions', baseUrl, { kind: 'user', id: 'alex' }),
+  )
   expect(await told(await post(message('m-1', { turn: '' }), 'alex', 's-0'))).toBe('400 turn_invalid')
   await failAfter(0, 'throws', session('s-3'))
   expect(await told(await post(message('m-1'), 'alex', 's-3'))).toBe(unavailable)

@@ -1,7 +1,7 @@
 import type { AccountClaim } from './claim.ts'
 import type { ConnectLink } from './connect-link.ts'
 import type { Counters } from './counters.ts'
-import type { SessionIndex } from './session-index.ts'
+import type { OwnerIndex } from './owner-index.ts'
 import type { Session } from './session-object.ts'
 import type { Thread } from './thread.ts'
 import type { Vault } from './vault.ts'
@@ -15,7 +15,7 @@ export interface Env {
   /** A cache, and no more: absent, providers are asked each time. */
   readonly ACCESS?: KVNamespace
   readonly SESSION: DurableObjectNamespace<Session>
-  readonly SESSION_INDEX: DurableObjectNamespace<SessionIndex>
+  readonly OWNER_INDEX: DurableObjectNamespace<OwnerIndex>
   /** The modes that a message may ask for, with commas between. */
   readonly SESSION_MODES?: string
   /** The models, as above; none: any. */

@@ -4,6 +4,7 @@ import type { App } from './app.ts'
 import { vaultOf } from './connections.ts'
 import { forget } from './ledger.ts'
 import { vaultName } from './names.ts'
+import { eraseRuns, eraseSessions } from './owner-index.ts'
 import type { Code } from './refusal.ts'
 
 export interface Erased {
@@ -27,9 +28,6 @@ export interface ErasureReceipt {
 /** One step for one person; it can be taken twice. Throwing is failing. */
 export type Eraser = (app: App, owner: Owner) => Promise<EraseOutcome>
 
-/** What other areas keep of a person: each adds its step here. A step that nobody has is one that finds nothing. */
-export const erasers: { [step in EraseStep]?: Eraser } = {}
-
 /** A human may end their own account, a service anyone's. */
 export async function eraseUser(app: App, principal: Principal, id: string): Promise<ErasureReceipt> {
   const { subject, kind } = principal
@@ -40,10 +38,10 @@ export async function eraseUser(app: App, principal: Principal, id: string): Pro
   let ended: readonly Erased[] = []
 
   const steps: Readonly<Record<EraseStep, Eraser>> = {
-    sessions: nothingKept,
-    runs: nothingKept,
-    caches: nothingKept,
-    ...erasers,
+    sessions: eraseSessions,
+    runs: eraseRuns,
+    // What is cached is keyed by the provider's account, holds no person and ends after five minutes.
+    caches: () => Promise.resolve('absent'),
     async block() {
       await Promise.all(vaults.map((vault) => vault.block()))
       return 'done'
@@ -73,8 +71,6 @@ export async function eraseUser(app: App, principal: Principal, id: string): Pro
     outcomes[step] = await steps[step](app, owner).catch((): EraseOutcome => 'failed')
   }
 }
-
-const nothingKept: Eraser = () => Promise.resolve('absent')
 
 async function endConnection(app: App, owner: Owner, provider: string): Promise<Erased> {
   try {

@@ -2,7 +2,7 @@
 import type { Owner, Principal } from 'latchkey'
 import { providerNamed, random, type App } from './app.ts'
 import { authorize } from './connect.ts'
-import { ownerKind, writtenOwner, type OwnerKind } from './connections.ts'
+import { connectOwner, ownerKind, type OwnerKind } from './connections.ts'
 import type { LinkStatus } from './connect-link.ts'
 import { linkName } from './names.ts'
 import { linkPage } from './pages.ts'
@@ -49,14 +49,14 @@ export const linkOf = (app: App, id: string) =>
 /** Whoever may connect for an owner may ask somebody else to. */
 export async function createLink(app: App, principal: Principal, wanted: LinkRequest): Promise<CreatedLink> {
   const { lk, config } = app
-  const { name: provider } = providerNamed(app, wanted.provider)
+  const provider = providerNamed(app, wanted.provider)
   if (!config.connectEnabled) throw new Refusal('connect_disabled')
-  const owner = writtenOwner(app, principal, ownerKind(wanted.owner))
+  const owner = connectOwner(app, principal, provider, ownerKind(wanted.owner))
   const returnTo = lk.returnTo(wanted.returnTo ?? linkEnd)
   if (returnTo === null) throw new Refusal('request_invalid')
   const token = random(tokenSize).toBase64({ alphabet: 'base64url', omitPadding: true })
   const id = await idOf(token)
-  const facts = { provider, owner, subject: principal.subject, returnTo }
+  const facts = { provider: provider.name, owner, subject: principal.subject, returnTo }
   const expiresAt = await linkOf(app, id).open(id, facts)
   return { id, url: `${config.baseUrl}/link/${token}`, expiresAt }
 }

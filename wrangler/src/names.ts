@@ -77,16 +77,21 @@ export function sessionKeyOf(text: string): SessionKey {
   return { owner: { kind: kind === 'org' ? 'org' : 'user', id: ownerId }, id }
 }
 
-export interface SessionIndexKey {
+export interface OwnerIndexKey {
+  readonly what: 'sessions' | 'threads'
   readonly baseUrl: string
   readonly owner: Owner
 }
 
-export const sessionIndexName = (baseUrl: string, owner: Owner): string =>
-  name('sessions', baseUrl, owner.kind, owner.id)
+export const ownerIndexName = (what: OwnerIndexKey['what'], baseUrl: string, owner: Owner): string =>
+  name(what, baseUrl, owner.kind, owner.id)
 
-/** What `sessionIndexName` made the name of. */
-export function sessionIndexKeyOf(text: string): SessionIndexKey {
-  const [, baseUrl = '', kind, id = ''] = JSON.parse(text) as string[]
-  return { baseUrl, owner: { kind: kind === 'org' ? 'org' : 'user', id } }
+/** What `ownerIndexName` made the name of. */
+export function ownerIndexKeyOf(text: string): OwnerIndexKey {
+  const [what, baseUrl = '', kind, id = ''] = JSON.parse(text) as string[]
+  return {
+    what: what === 'threads' ? 'threads' : 'sessions',
+    baseUrl,
+    owner: { kind: kind === 'org' ? 'org' : 'user', id },
+  }
 }

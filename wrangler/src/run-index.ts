@@ -72,6 +72,11 @@ export async function indexRun(env: Env, run: IndexedRun, expires: number): Prom
   )
 }
 
+/** Takes out everything of an owner, for an erasure. */
+export async function forgetRuns(env: Env, owner: string): Promise<void> {
+  await within(env, (database) => database.prepare('DELETE FROM runs WHERE owner = ?').bind(owner).run())
+}
+
 /** The newest first; nothing where there is no index. */
 export async function indexedRuns(
   env: Env,

@@ -2,9 +2,10 @@ import { DurableObject } from 'cloudflare:workers'
 import type { AdmissionCandidate, AdmissionPlan, MessageRecords, MessageReport, MessageStage } from 'latchkey'
 import { openApp, random, type App } from './app.ts'
 import type { Env } from './env.ts'
-import { sessionKeyOf, type SessionKey } from './names.ts'
+import { sessionKeyOf, sessionName, type SessionKey } from './names.ts'
 import { codeOf, type Code } from './refusal.ts'
-import { sessionIndexOf } from './session-index.ts'
+import { report } from './ledger.ts'
+import { ownerIndexOf } from './owner-index.ts'
 
 export interface Repository {
   readonly kind: 'git' | 'github' | 'gitlab'
@@ -227,11 +228,13 @@ export class Session extends DurableObject<Env> {
         this.#giveUp(app, now)
         return true
       })
+      this.#tell()
       return
     }
     if (session && session.open > 0)
       console.warn(JSON.stringify({ event: 'session_ended', open: session.open }))
     await this.erase()
+    this.#tell()
   }
 
   /** Nothing stays. */
@@ -352,7 +355,19 @@ export class Session extends DurableObject<Env> {
   async #enter(): Promise<void> {
     const { lk, config } = openApp(this.env)
     const { owner, id } = this.#key
-    await sessionIndexOf(this.env, config.baseUrl, owner).add(id, Date.now() + lk.retention.lifetimes.session)
+    const index = ownerIndexOf(this.env, 'sessions', config.baseUrl, owner)
+    await index.add(id, Date.now() + lk.retention.lifetimes.session)
+    this.#tell()
+  }
+
+  /** Tells the ledger what is here, after the answer. */
+  #tell(): void {
+    const { config, lk } = openApp(this.env)
+    const { session: life } = lk.retention.lifetimes
+    const ends = this.endsAt()
+    const held = { count: ends === null ? 0 : 1, oldest: ends === null ? null : ends - life, nextDue: ends }
+    const name = sessionName(config.baseUrl, this.#key)
+    this.ctx.waitUntil(report(this.env, name, [{ kind: 'session', ...held }]))
   }
 
   #row(): SessionRow | undefined {

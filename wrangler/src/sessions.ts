@@ -8,6 +8,7 @@ import {
   type RepoHost,
 } from 'latchkey'
 import { random, type App } from './app.ts'
+import { vaultOf } from './connections.ts'
 import { sessionName } from './names.ts'
 import { codeOf, Refusal, type Code } from './refusal.ts'
 import type {
@@ -142,11 +143,14 @@ export async function redeemCapability(
   request: unknown,
 ): Promise<GitLogin> {
   const { capability, container = '' } = held
-  const claims = app.lk.capability.verify(app.config.keys, capability, { now: Date.now(), container })
-  const { purpose, owner, provider, repo = '', can } = claims
+  const verify = (epoch: number) =>
+    app.lk.capability.verify(app.config.keys, capability, { now: Date.now(), container, epoch })
+  const { purpose, owner, provider, repo = '', can } = verify(0)
   const isOthers = provider.startsWith(sessionProvider('')) && provider !== sessionProvider(id)
   if (purpose !== 'git' || isOthers || !wholeCredential.every((verb) => can.includes(verb)))
     throw new Refusal('not_allowed')
+  // One of a connection ends with it; a session's own ends with the session.
+  if (provider !== sessionProvider(id)) verify(await vaultOf(app, { owner, provider }).epoch())
   return await login(app, owner, id, request, repo)
 }
 

@@ -4,9 +4,10 @@ import type { RunEnd, RunEvent, RunView } from 'latchkey/runs'
 import { openApp, type App } from './app.ts'
 import { demonstration } from './demonstration.ts'
 import type { Env } from './env.ts'
-import { reportHoldings } from './holdings.ts'
+import { report, type Holding } from './ledger.ts'
 import { LogWatch, type Page } from './log-watch.ts'
 import { newNonce, runId, vaultName, type ConnectionKey } from './names.ts'
+import { ownerIndexOf } from './owner-index.ts'
 import { codeOf, Refusal, type Code } from './refusal.ts'
 import { indexRun } from './run-index.ts'
 
@@ -321,6 +322,22 @@ export class Thread extends DurableObject<Env> {
       for (const row of rows) this.#conclude(app, row, now, cause)
       return rows.length
     })
+  }
+
+  /** When the last of what is kept here ends; null: nothing is. A run that goes on is asked about again. */
+  endsAt(): number | null {
+    const { at } = this.#sql
+      .exec<{ at: number | null }>(
+        `SELECT max(at) AS at FROM (
+          SELECT max(CASE WHEN due_at = ? THEN started_at + ? ELSE due_at END) AS at FROM run
+          UNION ALL SELECT max(until) FROM forgotten UNION ALL SELECT (max(day) + ?) * ? FROM outcome)`,
+        never,
+        longestRecordMs,
+        outcomeDays,
+        dayMs,
+      )
+      .one()
+    return at
   }
 
   /** Everything of the thread, for the erasure of a person. */
@@ -723,10 +740,10 @@ export class Thread extends DurableObject<Env> {
       this.#sql.exec<{ count: number; oldest: number | null; due: number | null }>(sql).one()
     const said = ({ count, oldest, due }: ReturnType<typeof facts>) => ({
       count,
-      ...(oldest !== null && { oldest }),
-      ...(due !== null && due !== never && { nextDue: due }),
+      oldest,
+      nextDue: due === never ? null : due,
     })
-    reportHoldings(this.env, owner.name, [
+    const holdings: Holding[] = [
       {
         kind: 'run',
         ...said(facts('SELECT count(*) AS count, min(started_at) AS oldest, min(due_at) AS due FROM run')),
@@ -735,7 +752,8 @@ export class Thread extends DurableObject<Env> {
         kind: 'tombstone',
         ...said(facts('SELECT count(*) AS count, min(until) AS oldest, min(until) AS due FROM forgotten')),
       },
-    ])
+    ]
+    this.ctx.waitUntil(report(this.env, owner.name, holdings))
   }
 
   /** Writes what the index does not say yet. On failure the alarm tries again. */
@@ -768,8 +786,11 @@ export class Thread extends DurableObject<Env> {
   }
 
   /** The connections that a run uses learn who is to be told of their end. */
-  async #register(app: App, { uses }: StartRequest): Promise<void> {
+  async #register(app: App, { owner, thread, uses }: StartRequest): Promise<void> {
     const until = Date.now() + longestRunMs
+    // Entered before it is there; it stays entered until it says that nothing is left.
+    if (this.endsAt() === null)
+      await ownerIndexOf(this.env, 'threads', app.config.baseUrl, owner).add(thread, until)
     await Promise.all(
       uses.map((key) =>
         this.env.VAULT.getByName(vaultName(app.config.baseUrl, key)).watch(this.ctx.id.toString(), until),
