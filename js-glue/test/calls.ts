@@ -617,6 +617,17 @@ function retentionCalls({ retention }: Latchkey): Call[] {
       args: () => [done(), now, { completedMs: 1, unsuccessfulMs: 2, reconnectMs: 3 }],
     },
     {
+      name: 'retention.begin',
+      run: retention.begin,
+      args: () => [{ known: false, forgotten: false, live: false }],
+      isNo: (answer) => answer !== 'start',
+    },
+    {
+      name: 'retention.append',
+      run: retention.append,
+      args: () => ['running', { lastSeq: 7 }, { size: 10, after: 7 }],
+    },
+    {
       name: 'retention.terminal',
       run: retention.terminal,
       args: () => ['running', { lastSeq: 41 }, 'stale_run'],

@@ -165,6 +165,8 @@ describe('npm pack', () => {
       if (!/\.(?:js|d\.ts)$/.test(path)) continue
       assert.doesNotMatch(text, /copyright|licen[sc]e|@preserve/i, path)
       for (const [, from] of text.matchAll(/(?:from|import)\s*\(?'([^']+)'/g)) {
+        // `runs` loads the package itself, as its exports say for whoever runs it.
+        if (path === 'dist/runs.js' && from === 'latchkey') continue
         assert.match(
           from!,
           path.endsWith('.d.ts') ? /^\.\.?\/.+\.ts$/ : /^(?:\.\.?\/.+\.(?:js|wasm)|node:fs\/promises)$/,

@@ -616,6 +616,19 @@ test('threat T35: a clock that jumps a day, forward and back, keeps no run alive
   expect((await follow(second.runId)).at(-1)?.end?.cause).toBe('stale_run')
 })
 
+test('threat T35: a sign of life from a future that did not come counts as one of now, and no longer', async () => {
+  const now = Date.now()
+  at(now + day)
+  const { runId } = await start('t')
+  await send(`/api/runs/${runId}/heartbeat`)
+  at(now)
+  expect((await view(runId)).status).toBe('running')
+  at(now + 15_000)
+  expect((await view(runId)).status).toBe('running')
+  at(now + 15_001)
+  expect(await view(runId)).toMatchObject({ status: 'errored', cause: 'stale_run', completedAt: now })
+})
+
 test('an object that nobody listens to holds nothing in memory: evicted, it goes on as before', async () => {
   const { runId } = await start('t')
   await write(runId, [step('a')])
