@@ -762,6 +762,7 @@ export interface Run {
   readonly heartbeatAt?: number | undefined
   readonly aliveAt?: number | undefined
   readonly completedAt?: number | undefined
+  readonly watchedSince?: number | undefined
   readonly inFlight?: boolean | undefined
 }
 export interface StaleRules {
@@ -867,6 +868,7 @@ export interface Retention {
     readonly dueAt?: number
     readonly completedAt?: number
     readonly early?: boolean
+    readonly late?: boolean
   }
   prune(
     run: Run,

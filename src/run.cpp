@@ -69,11 +69,12 @@ Millis stale_after(Phase phase) noexcept {
 Stale stale(const Run& run, const StaleRules& rules, UnixMillis now) noexcept {
   Stale out;
   if (run.status != Status::running) return out;
-  const UnixMillis beat = beat_of(run);
   const UnixMillis sign = sign_of(run);
+  const UnixMillis watched = run.watched_since.value_or(run.started_at);
+  const UnixMillis beat = run.watched_since ? later(beat_of(run), watched) : beat_of(run);
   const UnixMillis quiet = beat.plus(rules.silence);
   const UnixMillis grace = beat.plus(rules.in_flight);
-  const UnixMillis living = sign.plus(rules.liveness);
+  const UnixMillis living = later(sign, watched).plus(rules.liveness);
   const UnixMillis aged = run.started_at.plus(rules.max_age);
   const bool prolonged = run.in_flight && !rules.exact;
   const UnixMillis last = sooner(aged, prolonged ? later(quiet, sooner(grace, living)) : quiet);
@@ -84,6 +85,7 @@ Stale stale(const Run& run, const StaleRules& rules, UnixMillis now) noexcept {
     out.reason = now.value > quiet.value ? Life::in_flight : Life::alive;
     return out;
   }
+  out.late = now.value <= aged.value && is_over(out.due_at, late_by, now);
   out.early = !is_over(run.started_at, early_death, out.completed_at);
   out.reason = now.value > aged.value       ? Life::too_old
                : !prolonged                 ? Life::silent

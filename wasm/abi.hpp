@@ -458,6 +458,7 @@ struct RetentionRunRequest {
   double heartbeat_at_ms;
   double alive_at_ms;
   double completed_at_ms;
+  double watched_since_ms;
   std::uint8_t status;
   std::uint8_t in_flight;
   std::uint8_t unused[6];
@@ -785,9 +786,10 @@ inline constexpr Field refresh_row_reply[] = {
 };
 
 inline constexpr Field retention_run_request[] = {
-    LK_FIELD(RetentionRunRequest, started_at_ms), LK_FIELD(RetentionRunRequest, heartbeat_at_ms),
-    LK_FIELD(RetentionRunRequest, alive_at_ms),   LK_FIELD(RetentionRunRequest, completed_at_ms),
-    LK_FIELD(RetentionRunRequest, status),        LK_FIELD(RetentionRunRequest, in_flight),
+    LK_FIELD(RetentionRunRequest, started_at_ms),    LK_FIELD(RetentionRunRequest, heartbeat_at_ms),
+    LK_FIELD(RetentionRunRequest, alive_at_ms),      LK_FIELD(RetentionRunRequest, completed_at_ms),
+    LK_FIELD(RetentionRunRequest, watched_since_ms), LK_FIELD(RetentionRunRequest, status),
+    LK_FIELD(RetentionRunRequest, in_flight),
 };
 inline constexpr Field retention_reply[] = {
     LK_FIELD(RetentionReply, head),      LK_FIELD(RetentionReply, at_ms),

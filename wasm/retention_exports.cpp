@@ -70,6 +70,7 @@ private:
   out.heartbeat_at = n.maybe(in.heartbeat_at_ms);
   out.alive_at = n.maybe(in.alive_at_ms);
   out.completed_at = n.maybe(in.completed_at_ms);
+  out.watched_since = n.maybe(in.watched_since_ms);
   return out;
 }
 
@@ -160,7 +161,7 @@ LK_EXPORT(lk_retention_stale)
         read_rules(phase, silence_ms, in_flight_ms, liveness_ms, max_age_ms, exact, n);
     if (n.error() != Errc::ok) return fail(n.error());
     const auto found = stale(run, rules, now);
-    auto out = said(found.early ? 1 : 0, found.reason, found.stale);
+    auto out = said((found.early ? 1 : 0) | (found.late ? 2 : 0), found.reason, found.stale);
     out.at_ms = to_f64(found.completed_at);
     out.due_at_ms = due(found.due_at);
     return answer(out);

@@ -27,6 +27,8 @@ struct Run {
   std::optional<UnixMillis> heartbeat_at;
   std::optional<UnixMillis> alive_at;  ///< another sign of life: of the process, not of the work
   std::optional<UnixMillis> completed_at;
+  /// Since when somebody has been there to hear a sign; silence before that says nothing.
+  std::optional<UnixMillis> watched_since;
 };
 
 /// True when as many as are allowed have been used: the one place that says so for every budget.
@@ -76,6 +78,9 @@ enum class Phase : std::uint8_t { foreground = 1, background = 2, processing = 3
 /// How long a run in this phase may be silent.
 [[nodiscard]] Millis stale_after(Phase phase) noexcept;
 
+/// An alarm that comes later than this has missed something.
+inline constexpr Millis late_by = seconds(5);
+
 struct StaleRules {
   Millis silence{seconds(15)};
   Millis in_flight{seconds(870)};  ///< silence of the work with something in flight
@@ -97,6 +102,9 @@ enum class Life : std::uint8_t {
 struct Stale {
   bool stale{false};
   bool early{false};  ///< dead at most 20 s after the start
+  /// It was dead more than 5 s ago and nobody noticed: whoever watches was away, or the clock
+  /// jumped.
+  bool late{false};
   Life reason{Life::ended};
   /// When it will be stale if no sign comes: the first millisecond at which it is.
   UnixMillis due_at{UnixMillis::max};
@@ -111,7 +119,10 @@ struct Stale {
 /// comes first; and in any case when it started more than `max_age` ago. All strictly: exactly as
 /// old is alive.
 ///
-/// A dead run becomes `errored` at `completed_at`, in one transaction with what `terminal` plans.
+/// Heartbeat, start and signs count as no older than `watched_since`, but for the age since the
+/// start. Whoever finds a run dead `late` has not listened: it watches from now on, and asks again
+/// then. Otherwise a dead run becomes `errored` at `completed_at`, in one transaction with what
+/// `terminal` plans.
 [[nodiscard]] Stale stale(const Run& run, const StaleRules& rules, UnixMillis now) noexcept;
 
 // How a run ends in its log -----------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 2864778432,
+  layoutHash: 2583395362,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -831,14 +831,15 @@ export const abi = {
       },
     },
     RetentionRunRequest: {
-      size: 40,
+      size: 48,
       fields: {
         started_at_ms: ['f64', 0],
         heartbeat_at_ms: ['f64', 8],
         alive_at_ms: ['f64', 16],
         completed_at_ms: ['f64', 24],
-        status: ['u8', 32],
-        in_flight: ['u8', 33],
+        watched_since_ms: ['f64', 32],
+        status: ['u8', 40],
+        in_flight: ['u8', 41],
       },
     },
     RetentionReply: {

@@ -22,6 +22,8 @@ export interface Run {
   /** Another sign of life: of the process, not of the work. */
   readonly aliveAt?: number | undefined
   readonly completedAt?: number | undefined
+  /** Since when somebody has been there to hear a sign; silence before that says nothing. */
+  readonly watchedSince?: number | undefined
   /** A marker says that a piece of work is being waited for. */
   readonly inFlight?: boolean | undefined
 }
@@ -165,6 +167,8 @@ export interface Retention {
     readonly completedAt?: number
     /** Dead at most 20 s after its start. */
     readonly early?: boolean
+    /** Nobody noticed for more than 5 s: whoever watches was away, and watches from now on. */
+    readonly late?: boolean
   }
   /** May a run be removed, its events with it? Its outcome is counted, under `day`, by whoever removes it. */
   prune(

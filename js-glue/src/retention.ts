@@ -48,7 +48,7 @@ const count = (value: number | undefined): number => given(value, 'claim_invalid
 const flag = (value: unknown): number => (value === true ? 1 : 0)
 
 function putRun(module: Module, at: number, run: Run): void {
-  const { status, inFlight, startedAt, heartbeatAt, aliveAt, completedAt } = run
+  const { status, inFlight, startedAt, heartbeatAt, aliveAt, completedAt, watchedSince } = run
   const to = (field: keyof (typeof layouts)[typeof run_]['fields']) =>
     at + place(run_, field) - abi.arena.request
   module.u8[to('status')] = numberIn(enums.runStatus, status)
@@ -57,6 +57,7 @@ function putRun(module: Module, at: number, run: Run): void {
   module.putTime(to('heartbeat_at_ms') >>> 3, given(heartbeatAt))
   module.putTime(to('alive_at_ms') >>> 3, given(aliveAt))
   module.putTime(to('completed_at_ms') >>> 3, given(completedAt))
+  module.putTime(to('watched_since_ms') >>> 3, given(watchedSince))
 }
 
 const rulesOf = ({ phase, silenceMs, inFlightMs, livenessMs, maxAgeMs, exact }: StaleRules): number[] => [
@@ -131,7 +132,15 @@ export function makeRetention(m: Module): Retention {
         call('stale', now, ...rulesOf(rules))
         const reason = nameIn(enums.life, byte(m, 'reason'))
         if (!isSet(m)) return { stale: false, reason, ...due(m) }
-        return { stale: true, reason, completedAt: at(m), early: byte(m, 'action') === 1, ...due(m) }
+        const flags = byte(m, 'action')
+        return {
+          stale: true,
+          reason,
+          completedAt: at(m),
+          early: (flags & 1) !== 0,
+          late: (flags & 2) !== 0,
+          ...due(m),
+        }
       }),
 
     prune: (run, now, { completedMs, unsuccessfulMs, reconnectMs } = {}) =>

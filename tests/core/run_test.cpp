@@ -67,6 +67,7 @@ Run any_run(Random& random, std::int64_t window) {
   if (random.below(2) == 1) run.heartbeat_at = at(near(random, window));
   if (random.below(3) == 1) run.alive_at = at(near(random, window));
   if (random.below(2) == 1) run.completed_at = at(near(random, window));
+  if (random.below(3) == 1) run.watched_since = at(near(random, window));
   return run;
 }
 
@@ -89,12 +90,14 @@ bool model_stale(const Run& run, const StaleRules& rules, UnixMillis now) {
   if (run.status != Status::running) return false;
   if (age(run.started_at, now) > rules.max_age.value) return true;
   const UnixMillis beat = run.heartbeat_at ? *run.heartbeat_at : run.started_at;
-  const Wide silence = age(beat, now);
+  Wide silence = age(beat, now);
+  if (run.watched_since) silence = std::min(silence, age(*run.watched_since, now));
   if (silence <= rules.silence.value) return false;
   if (rules.exact || !run.in_flight) return true;
   Wide gap = age(run.started_at, now);
   if (run.heartbeat_at) gap = std::min(gap, age(*run.heartbeat_at, now));
   if (run.alive_at) gap = std::min(gap, age(*run.alive_at, now));
+  if (run.watched_since) gap = std::min(gap, age(*run.watched_since, now));
   return gap > rules.liveness.value || silence > rules.in_flight.value;
 }
 
@@ -460,6 +463,8 @@ TEST_CASE("T58 T59 T61 T62 T63 T64 runs: a million random cases against the slow
       good = good && stale(run, rules, life.due_at).stale &&
              !stale(run, rules, life.due_at.plus({-1})).stale;
       good = good && life.completed_at.value <= now.value;
+      const bool old = age(run.started_at, now) > rules.max_age.value;
+      good = good && life.late == (life.stale && !old && age(life.due_at, now) > 5'000);
     } else {
       good = good && prune(run, kept, prune_plan.due_at).remove &&
              !prune(run, kept, prune_plan.due_at.plus({-1})).remove;

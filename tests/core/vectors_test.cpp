@@ -747,6 +747,7 @@ retention::Run run_of(const Json& in) {
   run.heartbeat_at = maybe_time(in, "heartbeatAt");
   run.alive_at = maybe_time(in, "aliveAt");
   run.completed_at = maybe_time(in, "completedAt");
+  run.watched_since = maybe_time(in, "watchedSince");
   return run;
 }
 
@@ -794,6 +795,7 @@ Json retention_stale(const Json& in) {
   if (!found.stale) return out;
   out["completedAt"] = found.completed_at.value;
   out["early"] = found.early;
+  out["late"] = found.late;
   return out;
 }
 

@@ -275,8 +275,8 @@ std::int32_t refresh_classify(Numbers& n) {
 
 void put_run(Numbers& n) {
   RetentionRunRequest in{};
-  for (double* time :
-       {&in.started_at_ms, &in.heartbeat_at_ms, &in.alive_at_ms, &in.completed_at_ms}) {
+  for (double* time : {&in.started_at_ms, &in.heartbeat_at_ms, &in.alive_at_ms, &in.completed_at_ms,
+                       &in.watched_since_ms}) {
     *time = n.time();
   }
   in.status = n.byte() % 7;

@@ -55,6 +55,7 @@ Run run_of(Numbers& n) {
   run.heartbeat_at = n.maybe();
   run.alive_at = n.maybe();
   run.completed_at = n.maybe();
+  run.watched_since = n.maybe();
   return run;
 }
 

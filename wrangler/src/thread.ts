@@ -124,6 +124,8 @@ const dayMs = 86_400_000
 const schema = `
   CREATE TABLE IF NOT EXISTS thread (
     slot INTEGER PRIMARY KEY CHECK (slot = 1), name TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, thread TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS watch (
+    slot INTEGER PRIMARY KEY CHECK (slot = 1), since INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS run (
     due_at INTEGER NOT NULL, n INTEGER NOT NULL, nonce TEXT NOT NULL, client_key TEXT NOT NULL, status TEXT NOT NULL,
     background INTEGER NOT NULL, in_flight INTEGER NOT NULL, claimed_by TEXT, device TEXT, uses TEXT NOT NULL,
@@ -200,7 +202,7 @@ export class Thread extends DurableObject<Env> {
       const now = Date.now()
       this.#forgiveClock(now)
       const rows = this.#recent(clientKey).filter((row) => this.#mayRead(asker) && row)
-      const runs = rows.map(factsOf)
+      const runs = rows.map((row) => this.#factsOf(row))
       const live = rows.find(({ status }) => status === 'running')
       const stale = live && rulesOf(live)
       // What is dead and not reaped is not told of this time: `stale`, ask again.
@@ -345,7 +347,7 @@ export class Thread extends DurableObject<Env> {
     await this.ctx.storage.deleteAlarm()
     this.#alarmAt = undefined
     this.ctx.storage.transactionSync(() => {
-      for (const table of ['event', 'run', 'forgotten', 'outcome', 'thread'])
+      for (const table of ['watch', 'event', 'run', 'forgotten', 'outcome', 'thread'])
         this.#sql.exec(`DELETE FROM ${table}`)
     })
   }
@@ -569,6 +571,7 @@ export class Thread extends DurableObject<Env> {
       now,
       never,
     )
+    this.#sql.exec('UPDATE watch SET since = min(since, ?)', now)
   }
 
   /** Ends what is dead, and gives an end to every log that lacks one. */
@@ -579,19 +582,36 @@ export class Thread extends DurableObject<Env> {
         this.#conclude(app, row, now)
         continue
       }
-      const stale = app.lk.retention.stale(factsOf(row), now, rulesOf(row))
-      if (stale.stale) {
-        this.#conclude(app, row, stale.completedAt ?? now, 'stale_run', stale.early)
-      } else if (row.idle_ms !== null) {
-        const facts = {
-          status: row.status,
-          startedAt: row.started_at,
-          heartbeatAt: row.event_at ?? undefined,
-        }
-        const idle = app.lk.retention.stale(facts, now, { silenceMs: row.idle_ms, exact: true })
-        if (idle.stale) this.#conclude(app, row, now, 'idle_limit')
-      }
+      const stale = app.lk.retention.stale(this.#factsOf(row), now, rulesOf(row))
+      const idle = this.#idle(app, row, now)
+      if (stale.late || idle?.late) this.#watchFrom(now)
+      else if (stale.stale) this.#conclude(app, row, stale.completedAt ?? now, 'stale_run', stale.early)
+      else if (idle?.stale) this.#conclude(app, row, now, 'idle_limit')
     }
+  }
+
+  /** No alarm came when it should have: an outage, or a clock that jumped. What was silent meanwhile may be alive. */
+  #watchFrom(now: number): void {
+    this.#sql.exec('INSERT OR REPLACE INTO watch VALUES (1, ?)', now)
+  }
+
+  #watchedSince(): number | undefined {
+    return this.#sql.exec<{ since: number }>('SELECT since FROM watch').toArray()[0]?.since
+  }
+
+  #factsOf(row: Row): Run {
+    return { ...factsOf(row), watchedSince: this.#watchedSince() }
+  }
+
+  /** The same question where only what has been written counts as a sign. */
+  #idle(
+    app: App,
+    { status, started_at: startedAt, event_at: eventAt, idle_ms: silenceMs }: Row,
+    now: number,
+  ) {
+    if (silenceMs === null) return undefined
+    const facts = { status, startedAt, heartbeatAt: eventAt ?? undefined, watchedSince: this.#watchedSince() }
+    return app.lk.retention.stale(facts, now, { silenceMs, exact: true })
   }
 
   /** Carries out what the core plans for the end of a run: its row and its log, in one transaction. */
@@ -658,9 +678,9 @@ export class Thread extends DurableObject<Env> {
   #nextDue(app: App): number {
     let at = never
     for (const row of this.#running()) {
-      const { dueAt = never } = app.lk.retention.stale(factsOf(row), Date.now(), rulesOf(row))
-      const idle = row.idle_ms === null ? never : (row.event_at ?? row.started_at) + row.idle_ms + 1
-      at = Math.min(at, dueAt, idle)
+      const now = Date.now()
+      const { dueAt = never } = app.lk.retention.stale(this.#factsOf(row), now, rulesOf(row))
+      at = Math.min(at, dueAt, this.#idle(app, row, now)?.dueAt ?? never)
       if (app.config.dev && row.input !== null && demonstration(row.input) !== undefined)
         at = Math.min(at, (row.event_at ?? row.started_at) + demonstrationStepMs)
     }

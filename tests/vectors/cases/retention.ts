@@ -142,6 +142,7 @@ const dead = (reason: string, dueAfter: number, completedAt = beat) => ({
   reason,
   completedAt,
   early: false,
+  late: false,
   dueAt: beat + dueAfter,
 })
 const alive = (reason: string, dueAfter: number) => ({ stale: false, reason, dueAt: beat + dueAfter })
@@ -198,13 +199,13 @@ stale.good(
   'too-old',
   'T61: no run lives for ever.',
   { run: { status: 'running', startedAt: now - 7 * day - 1, heartbeatAt: now }, now },
-  { stale: true, reason: 'too_old', completedAt: now, early: false, dueAt: now },
+  { stale: true, reason: 'too_old', completedAt: now, early: false, late: false, dueAt: now },
 )
 stale.good(
   'early',
   'Dead within 20 s of its start.',
   { run: { status: 'running', startedAt: now }, now: now + 15_001 },
-  { stale: true, reason: 'silent', completedAt: now, early: true, dueAt: now + 15_001 },
+  { stale: true, reason: 'silent', completedAt: now, early: true, late: false, dueAt: now + 15_001 },
 )
 stale.good(
   'ended',
@@ -217,6 +218,46 @@ stale.good(
   'The clock went back a day.',
   { run: { status: 'running', startedAt: now }, now: now - day },
   { stale: false, reason: 'alive', dueAt: now + 15_001 },
+)
+const late = { ...dead('silent', 15_001), late: true }
+stale.good('noticed', 'Found dead 5 s after it was.', silent(20_001), dead('silent', 15_001))
+stale.good('late', 'A millisecond later nobody was there to notice.', silent(20_002), late)
+stale.good(
+  'late-old',
+  'T61: what is too old is not asked about again.',
+  { run: { status: 'running', startedAt: now - 7 * day - hour, heartbeatAt: now - hour }, now },
+  {
+    stale: true,
+    reason: 'too_old',
+    completedAt: now - hour,
+    early: false,
+    late: false,
+    dueAt: now - hour + 15_001,
+  },
+)
+stale.good(
+  'watched',
+  'Silence before anybody listened says nothing.',
+  silent(60_000, { watchedSince: beat + 45_000 }),
+  alive('alive', 60_001),
+)
+stale.good(
+  'watched-over',
+  'And after that it does; it ended with its last sign all the same.',
+  silent(60_001, { watchedSince: beat + 45_000 }),
+  dead('silent', 60_001),
+)
+stale.good(
+  'watched-sign',
+  'A sign that came later counts.',
+  silent(15_000, { watchedSince: beat - 1 }),
+  alive('alive', 15_001),
+)
+stale.good(
+  'watched-latched',
+  'T63: the marker counts from then on too.',
+  silent(180_001, { inFlight: true, watchedSince: beat + 60_000 }),
+  dead('latched', 180_001),
 )
 stale.bad('phase', 'There is no such phase.', { ...silent(0), rules: { phase: 'idle' } }, 'claim_invalid')
 stale.bad('length', 'No length of time.', { ...silent(0), rules: { silenceMs: -1 } }, 'time_invalid')
