@@ -114,6 +114,49 @@ export function heldAs(status: ConnectionStatus | null | Unanswered): Held {
   }
 }
 
+/** What the core said: to the same question it says the same again, so it is asked once. The oldest makes room. */
+interface Decided {
+  readonly facts: ReadFacts
+  readonly places: readonly Place[]
+  /** By what is held in each place, as far as it is known. */
+  readonly choices: Map<string, ReadChoice>
+}
+const maxDecided = 1_000
+const decided = new WeakMap<ProviderSettings, Map<string, Decided>>()
+
+function decidedFor(
+  app: App,
+  principal: Principal,
+  provider: ProviderSettings,
+  only: OwnerKind | undefined,
+): Decided {
+  let known = decided.get(provider)
+  if (!known) decided.set(provider, (known = new Map<string, Decided>()))
+  const question = JSON.stringify([principal.subject, principal.org, only])
+  const found = known.get(question)
+  if (found) return found
+  const facts = readFacts(principal, provider, only)
+  const { places } = app.lk.scope.readPlan(facts)
+  const [oldest] = known.keys()
+  if (known.size >= maxDecided && oldest !== undefined) known.delete(oldest)
+  const made = { facts, places, choices: new Map<string, ReadChoice>() }
+  known.set(question, made)
+  return made
+}
+
+/** Time is of no matter: no place that is asked here says that something was rejected at a time. */
+function choiceOf(app: App, { facts, places, choices }: Decided, held: readonly Held[]): ReadChoice {
+  const state = held.join()
+  const known = choices.get(state)
+  if (known) return known
+  const found = places.map(({ scope, id }, n): Candidate => ({ scope, id, held: held[n]! }))
+  const choice = app.lk.scope.resolve(facts, found, { now: Date.now() })
+  choices.set(state, choice)
+  return choice
+}
+
+type Answer = TokenResult | Unanswered
+
 /**
  * Asks one place after the other until the core has enough to choose by. Where the first one holds a connection, as it
  * mostly does, no other is asked.
@@ -124,20 +167,30 @@ export async function choose(
   provider: ProviderSettings,
   only: OwnerKind | undefined,
   ask: (place: Place) => Promise<TokenResult>,
-): Promise<{ choice: ReadChoice; answer: TokenResult | Unanswered | undefined }> {
-  const facts = readFacts(principal, provider, only)
-  const { places } = app.lk.scope.readPlan(facts)
-  const answers = new Map<OwnerScope, TokenResult | Unanswered>()
-  let [next] = places
-  for (;;) {
-    if (next) answers.set(next.scope, await ask(next).catch((error: unknown) => new Unanswered(error)))
-    const found = places.map(({ scope, id }): Candidate => {
-      const answer = answers.get(scope)
-      return { scope, id, held: answer === undefined ? 'unasked' : heldBy(answer) }
-    })
-    const choice = app.lk.scope.resolve(facts, found, { now: Date.now() })
-    if (choice.outcome !== 'ask') return { choice, answer: choice.place && answers.get(choice.place.scope) }
-    next = choice.place
+): Promise<{ choice: ReadChoice; answer: Answer | undefined }> {
+  const question = decidedFor(app, principal, provider, only)
+  const { places } = question
+  const at = (place: Place | undefined): number => places.findIndex(({ scope }) => scope === place?.scope)
+  const held: Held[] = places.map(() => 'unasked')
+  const answers: (Answer | undefined)[] = []
+  for (let next = 0; ;) {
+    const place = places[next]
+    if (place) {
+      const answer = await asked(ask, place)
+      answers[next] = answer
+      held[next] = heldBy(answer)
+    }
+    const choice = choiceOf(app, question, held)
+    next = at(choice.place)
+    if (choice.outcome !== 'ask') return { choice, answer: answers[next] }
+  }
+}
+
+async function asked(ask: (place: Place) => Promise<TokenResult>, place: Place): Promise<Answer> {
+  try {
+    return await ask(place)
+  } catch (error) {
+    return new Unanswered(error)
   }
 }
 
