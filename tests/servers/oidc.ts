@@ -218,7 +218,9 @@ class Oidc {
     const redemption = this.#redemption(context)
     if (!redemption) return
     const standing = this.#standing(redemption.token)
-    redemption.verdict = this.#spent.has(redemption.token) ? 'replayed' : 'refused'
+    // It may be refused before the one that spent it has been answered.
+    const isSpent = this.#spent.has(redemption.token) || reason === 'refresh token already used'
+    redemption.verdict = isSpent ? 'replayed' : 'refused'
     redemption.reason = reason
     redemption.grant = standing?.grant ?? ''
     redemption.generation = standing?.generation ?? -1
