@@ -187,6 +187,27 @@ test('T46 five ends are five answers, each with its status', async () => {
   expect(await answer()).toEqual([409, 'reconnect_required'])
 })
 
+test('a verdict that ends the connection ends the runs that use it, with that cause', async () => {
+  await connected()
+  const { expiresAt } = await grant()
+  await endGrant()
+  const more = { threadId: 't', clientKey: 'k', uses: [{ provider: 'good' }] }
+  at(expiresAt + 3_600_000)
+  const started = await ask('/api/runs', {
+    method: 'POST',
+    headers: { ...bearer('alex'), ...json },
+    body: JSON.stringify(more),
+  })
+  const { runId } = (await started.json()) as { runId: string }
+  expect(await errorOf(await post('token'))).toBe('reconnect_required')
+  expect(await errorOf(await post('token'))).toBe('reconnect_required')
+  const run = async (): Promise<unknown> =>
+    await (await ask(`/api/runs/${runId}`, { headers: bearer('alex') })).json()
+  await vi.waitFor(async () => {
+    expect(await run()).toMatchObject({ status: 'errored', cause: 'reconnect_required' })
+  })
+})
+
 /** Ends the grant at the authorization server behind our back, by revoking its refresh token there. */
 async function endGrant(): Promise<void> {
   const copy = await runInDurableObject(vault(), (_, { storage }) =>

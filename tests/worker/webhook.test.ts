@@ -89,6 +89,21 @@ test('T48 a revocation ends that account’s connections, of every registration,
   expect(await outcome('alex')).toBe('revoked')
 })
 
+test('runs that use the account’s connection end with it, once and with the cause', async () => {
+  await connected('alex')
+  const post = (path: string, body: object) =>
+    ask(path, { method: 'POST', headers: { ...bearer('alex'), ...json }, body: JSON.stringify(body) })
+  const started = await post('/api/runs', { threadId: 't', clientKey: 'k', uses: [{ provider }] })
+  const { runId } = (await started.json()) as { runId: string }
+  const id = await account('alex')
+  await deliver(revoked(id))
+  await deliver(revoked(id), { id: 'delivery-2' })
+  const log = await (await ask(`/api/runs/${runId}/events`, { headers: bearer('alex') })).text()
+  const ends = log.split('\n').filter((line) => line.includes('"end"'))
+  expect(ends).toHaveLength(1)
+  expect(ends[0]).toContain('"cause":"connection_revoked"')
+})
+
 test('threat T30: what is not signed by the provider is refused before it is read', async () => {
   await connected('alex')
   const text = revoked(await account('alex'))
