@@ -608,6 +608,10 @@ export const connectionsPage = (text, { session, connections, whys: all = [], qu
     whys: session && connections && whys(session, all),
     notice: notice(outcome(query, session, connections ?? [])),
     who: session && who(session),
+    // Elsewhere these want an assertion of the operator's own tools.
+    operators:
+      session?.dev &&
+      html`<nav aria-label="For operators"><a href="/runs">Runs</a> <a href="/retention">Retention</a></nav>`,
     cards: !session
       ? signedOut(dev ?? false)
       : connections
