@@ -93,11 +93,23 @@ async function measureHot({ ours }: Stage, { rounds, calls }: RefreshOptions): P
     wall: [],
     cpu: [],
   }))
-  for (const { name } of cells) await clock('token.hot', name, calls)
+  // A request asks for a token a few times. What thousands of calls leave for the collector until their one request has
+  // ended is not what is asked about here.
+  const requests = 10
+  const time = async (name: (typeof hotNames)[number]): Promise<{ wall: number; cpu: number }> => {
+    const sum = { wall: 0, cpu: 0 }
+    for (let n = 0; n < requests; n++) {
+      const { wall, cpu } = await clock('token.hot', name, calls / requests)
+      sum.wall += wall
+      sum.cpu += cpu
+    }
+    return sum
+  }
+  for (const name of hotNames) await time(name)
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[(i + round) % cells.length]!
-      const { wall, cpu } = await clock('token.hot', cell.name, calls)
+      const { wall, cpu } = await time(cell.name as (typeof hotNames)[number])
       cell.wall.push((wall * 1_000) / calls)
       cell.cpu.push((cpu * 1_000) / calls)
     }

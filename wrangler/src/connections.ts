@@ -180,7 +180,9 @@ export async function giveToken(
   const minValidityMs = options.minValidityMs ?? 0
   if (!Number.isSafeInteger(minValidityMs) || minValidityMs < 0 || minValidityMs > longestValidityMs)
     throw new Refusal('request_invalid')
-  return await grant(app, principal, providerName, options.owner, (key) => askToken(app, key, minValidityMs))
+  return await grant(app, principal, providerName, options.owner, (vault) =>
+    askToken(app, vault, minValidityMs),
+  )
 }
 
 /** Another token than the named generation's, whatever its age. */
@@ -191,7 +193,9 @@ export function rotateToken(
   options: GenerationOptions,
 ): Promise<TokenGrant> {
   const generation = checkedGeneration(options.generation)
-  return grant(app, principal, providerName, options.owner, (key) => vaultOf(app, key).rotate(generation))
+  return grant(app, principal, providerName, options.owner, (vault) =>
+    app.env.VAULT.getByName(vault).rotate(generation),
+  )
 }
 
 /** As `rotateToken`, for a generation whose access token a resource server has refused. */
@@ -202,8 +206,8 @@ export function reportRejected(
   options: GenerationOptions,
 ): Promise<TokenGrant> {
   const generation = checkedGeneration(options.generation)
-  return grant(app, principal, providerName, options.owner, (key) =>
-    vaultOf(app, key).reportRejected(generation),
+  return grant(app, principal, providerName, options.owner, (vault) =>
+    app.env.VAULT.getByName(vault).reportRejected(generation),
   )
 }
 
@@ -212,12 +216,12 @@ async function grant(
   principal: Principal,
   providerName: string,
   requested: OwnerKind | undefined,
-  ask: (key: ConnectionKey) => Promise<TokenResult>,
+  ask: (vault: string) => Promise<TokenResult>,
 ): Promise<TokenGrant> {
   const provider = providerNamed(app, providerName)
-  const { choice, answer } = await choose(app, principal, provider, ownerKind(requested), async (place) => {
-    const owner = ownerAt(place)
-    return owner ? await ask({ owner, provider: provider.name }) : deploymentAnswer(app, provider)
+  const { choice, answer } = await choose(app, principal, provider, ownerKind(requested), (place) => {
+    const vault = vaultAt(app, place, provider)
+    return vault === undefined ? Promise.resolve(deploymentAnswer(app, provider)) : ask(vault)
   })
   if (answer === undefined) throw new Refusal('not_connected')
   if (answer instanceof Unanswered) {
@@ -233,9 +237,21 @@ async function grant(
     accessToken,
     expiresAt,
     generation: answer.generation,
-    source: ownerAt(choice.place)!.kind,
+    source: source as OwnerKind,
     obtained,
   }
+}
+
+const vaultNames = new WeakMap<Place, string>()
+
+/** The name of the vault at a place of a plan, made once for each; the deployment's own token lies in none. */
+function vaultAt({ config }: App, place: Place, { name: provider }: ProviderSettings): string | undefined {
+  const known = vaultNames.get(place)
+  const owner = known === undefined ? ownerAt(place) : undefined
+  if (owner === undefined) return known
+  const made = vaultName(config.baseUrl, { owner, provider })
+  vaultNames.set(place, made)
+  return made
 }
 
 /** Whose vault a place is; the deployment's own token lies in none. */

@@ -1,7 +1,6 @@
 /** A vault is asked for every token; what it said before does not have to come over once more. */
 import type { TokenResult } from 'latchkey/connection'
 import type { App } from './app.ts'
-import { vaultName, type ConnectionKey } from './names.ts'
 
 interface Held {
   readonly mark: number
@@ -13,10 +12,9 @@ const maxHeld = 1_000
 const held = new Map<string, Held>()
 
 /** The vault decides on every call; where its answer is the one that is held here, it says just that. */
-export async function askToken(app: App, key: ConnectionKey, minValidityMs: number): Promise<TokenResult> {
-  const name = vaultName(app.config.baseUrl, key)
+export async function askToken({ env }: App, name: string, minValidityMs: number): Promise<TokenResult> {
   const known = held.get(name)
-  const answer = await app.env.VAULT.getByName(name).token(minValidityMs, known?.mark ?? 0)
+  const answer = await env.VAULT.getByName(name).token(minValidityMs, known?.mark ?? 0)
   if (known !== undefined && answer === known.mark) return known.result
   held.delete(name)
   if (typeof answer === 'number') throw new Error('the vault named an answer that was not asked about')
