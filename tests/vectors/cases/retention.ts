@@ -232,7 +232,7 @@ stale.good(
     completedAt: now - hour,
     early: false,
     late: false,
-    dueAt: now - hour + 15_001,
+    dueAt: now - hour + 1,
   },
 )
 stale.good(
