@@ -1,16 +1,23 @@
 // Runs every fuzz target from its kept inputs (tests/corpus/<name>), with the sanitizers.
 //   npm run fuzz -- --seconds 60         each target for 60 seconds
 //   npm run fuzz -- --seconds 60 json    only `json`
+//   npm run fuzz -- --seed 1             the same inputs again, as far as the seconds reach
 // What libFuzzer finds new stays in build/fuzz/corpus; an input that breaks something in build/fuzz/findings.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { readOptions } from './options.ts'
 import { root, toolEnv } from './paths.mjs'
 
-const { values, positionals } = readOptions({ seconds: { type: 'string', default: '60' } }, { names: true })
+const { values, positionals } = readOptions(
+  { seconds: { type: 'string', default: '60' }, seed: { type: 'string', default: '0' } },
+  { names: true },
+)
 const seconds = Number(values.seconds)
 if (!Number.isInteger(seconds) || seconds < 1)
   stop(`--seconds takes a whole number from 1 up, not ${values.seconds}`)
+
+if (!/^\d{1,9}$/.test(values.seed))
+  stop(`--seed takes a whole number, 0 for one at random, not ${values.seed}`)
 
 const run = (file, args, stdio) => spawnSync(file, args, { cwd: root, env: toolEnv, stdio, encoding: 'utf8' })
 
@@ -37,6 +44,7 @@ for (const name of positionals.length > 0 ? positionals : all) {
     `${bin}/fuzz_${name}`,
     [
       `-max_total_time=${seconds}`,
+      `-seed=${values.seed}`,
       '-timeout=10',
       '-rss_limit_mb=2048',
       '-print_final_stats=1',

@@ -60,9 +60,9 @@ constexpr bool has_intent(Stage stage) noexcept {
   return stage >= Stage::queued && stage <= Stage::failed;
 }
 
-/// True when the two records can stand beside each other.
+/// True when the two records can stand beside each other and one more write can be counted.
 bool are_sound(const Session& session, const Message& message) noexcept {
-  return is_sound(session) && is_sound(message) &&
+  return is_sound(session) && is_sound(message) && session.epoch < max_counter &&
          (message.stage == Stage::absent || session.epoch > 0) &&
          message.number <= session.admitted && (!is_open(message.stage) || session.open > 0);
 }
@@ -249,7 +249,7 @@ Intent intent_of(const Candidate& candidate) noexcept {
 bool is_sound(const Session& session) noexcept {
   if (session.epoch == 0) return session == Session{};
   const bool has_credential = session.version > 0;
-  return session.epoch < max_counter && session.version <= session.epoch &&
+  return session.epoch <= max_counter && session.version <= session.epoch &&
          session.admitted <= session.epoch && is_time(session.composed_at) &&
          has_credential == (session.current != no_message) &&
          (has_credential || session.composed_at.value == 0);
@@ -263,7 +263,7 @@ bool is_sound(const Message& message) noexcept {
          message.failure <= Failure::permanent && message.credential <= Credential::superseded &&
          message.attempts <= message.settled && message.settled <= message.sends &&
          is_time(message.marked_at) && is_time(message.next_attempt_at) &&
-         message.number < max_counter && has_intent(message.stage) == (message.number > 0) &&
+         message.number <= max_counter && has_intent(message.stage) == (message.number > 0) &&
          (has_intent(message.stage) ||
           (credential_stored && message.sends == 0 && message.marked == marked_stage)) &&
          (!message.marked || credential_stored);

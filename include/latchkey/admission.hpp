@@ -43,7 +43,7 @@ inline constexpr std::size_t max_id = 100;
 inline constexpr std::size_t max_turn = 32'768;
 inline constexpr std::size_t max_name = 128;
 inline constexpr std::size_t max_token = 8'192;
-/// Counters stay below: the largest whole number that JavaScript has exactly.
+/// No counter is larger: the largest whole number that JavaScript has exactly.
 inline constexpr std::uint64_t max_counter = (1ULL << 53) - 1;
 
 // What comes in ----------------------------------------------------------------------------------
