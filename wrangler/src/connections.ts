@@ -14,7 +14,7 @@ import { logFailure } from './failure.ts'
 import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal } from './refusal.ts'
-import { nothing, type ConnectionStatus, type Generation } from './vault.ts'
+import { nothing, type ConnectionStatus, type Generation } from './vault-types.ts'
 import {
   choose,
   explainWhy,
