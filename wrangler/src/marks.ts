@@ -1,19 +1,23 @@
-/** What an object said last has a number: who has it already is told just that. */
-import type { TokenResult } from 'latchkey/connection'
+/** What an object says again and again has a number: who has it already is told just that. */
+import type { Token } from 'latchkey/connection'
 import type { Marked } from './vault-types.ts'
 
 export class Marks {
   #mark = 0
-  #told: TokenResult | undefined
+  #standing: Token | undefined
 
   /** The mark alone where it is the one that the caller holds. */
-  of(result: TokenResult, held: number): number | Marked {
-    if (result.outcome !== 'ok') return { mark: 0, result }
-    if (result !== this.#told) {
-      this.#told = result
+  answer(result: Token, held: number): number | Marked {
+    const mark = this.of(result)
+    return held === mark ? mark : { mark, result }
+  }
+
+  of(standing: Token): number {
+    if (standing !== this.#standing) {
+      this.#standing = standing
       this.#mark = freshMark()
     }
-    return held === this.#mark ? held : { mark: this.#mark, result }
+    return this.#mark
   }
 }
 

@@ -134,9 +134,25 @@ export class Vault extends DurableObject<Env> {
     return await this.#completions.isLinked(link)
   }
 
-  /** `held`: the mark of an answer that the caller has; when that is still the answer, the mark is all that is said. */
-  async token(minValidityMs: number, held = 0): Promise<number | Marked> {
-    return this.#marks.of(await this.#fetch(minValidityMs), held)
+  /**
+   * `held`: the mark of an answer that the caller has; when that is still the answer, the mark is all that is said.
+   * `counted`: the same call has asked for the mark before, and got another one.
+   */
+  async token(minValidityMs: number, held = 0, counted = false): Promise<number | Marked> {
+    const connection = this.#connection()
+    const result = await connection.fetch({ minValidityMs })
+    if (!counted) this.#counted(result)
+    // What will not be said again is not worth holding.
+    if (result.outcome !== 'ok' || result !== connection.standing(minValidityMs)) return { mark: 0, result }
+    return this.#marks.answer(result, held)
+  }
+
+  /** The mark of what `token(0)` would say now, where that stands; else 0, and it has to be asked. */
+  mark(): number {
+    const standing = this.#connection().standing()
+    if (standing === undefined) return 0
+    this.#counted(standing)
+    return this.#marks.of(standing)
   }
 
   /** Another token than this generation's; a stale generation gets the current token and changes nothing. */
