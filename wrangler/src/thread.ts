@@ -4,6 +4,7 @@ import type { RunEnd, RunEvent, RunView } from 'latchkey/runs'
 import { openApp, type App } from './app.ts'
 import { demonstration } from './demonstration.ts'
 import type { Env } from './env.ts'
+import { logFailure } from './failure.ts'
 import { report, type Holding } from './ledger.ts'
 import { LogWatch, type Page } from './log-watch.ts'
 import { newNonce, runId, vaultName, type ConnectionKey } from './names.ts'
@@ -157,6 +158,9 @@ export class Thread extends DurableObject<Env> {
   readonly #watch: LogWatch
   /** The last event of a run that is durable: a reader never sees one that a crash could take back. */
   readonly #durable = new Map<number, number>()
+  /** What goes on beside the answers. */
+  readonly #beside = new Set<Promise<void>>()
+  #erasures = 0
   #alarmAt: number | null | undefined
 
   constructor(context: DurableObjectState, env: Env) {
@@ -177,15 +181,22 @@ export class Thread extends DurableObject<Env> {
   async start(request: StartRequest): Promise<Said<Started>> {
     return await this.#say(async (app) => {
       const isNew = this.#begin(app, request) === 'start'
+      const isFirst = this.endsAt() === null
+      const erasures = this.#erasures
+      // Entered before it is there; it stays entered until it says that nothing is left.
+      if (isNew && isFirst) await this.#enter(app, request)
       if (isNew) await this.#register(app, request)
       // While the connections were told, another call may have started it.
-      return this.ctx.storage.transactionSync(() => {
+      const started = this.ctx.storage.transactionSync(() => {
         const found = this.#begin(app, request)
         if (found === 'start') this.#insert(request, Date.now())
         const row = this.#byKey(request.clientKey)!
         this.#changed(row)
         return { ...this.#brief(row), created: found === 'start' }
       })
+      // Whoever looked for it in between has found that it is nothing.
+      if (started.created && (isFirst || erasures !== this.#erasures)) await this.#enter(app, request)
+      return started
     })
   }
 
@@ -342,14 +353,28 @@ export class Thread extends DurableObject<Env> {
     return at
   }
 
-  /** Everything of the thread, for the erasure of a person. */
+  /** Everything of the thread, for the erasure of a person. What still runs ends first, so that its readers are told. */
   async erase(): Promise<void> {
-    await this.ctx.storage.deleteAlarm()
-    this.#alarmAt = undefined
+    const app = openApp(this.env)
+    do {
+      const live = this.#running()
+      for (const row of live) this.#conclude(app, row, Date.now(), 'erased')
+      await Promise.all([...live.map(({ n }) => this.#publish(n)), this.#unwatch(app)])
+      // Another may have been started meanwhile.
+    } while (this.#running().length > 0)
+    const runs = this.#rows('1').map(({ n }) => n)
     this.ctx.storage.transactionSync(() => {
       for (const table of ['watch', 'event', 'run', 'forgotten', 'outcome', 'thread'])
         this.#sql.exec(`DELETE FROM ${table}`)
     })
+    this.#erasures += 1
+    this.#durable.clear()
+    for (const n of runs) this.#watch.gone(n)
+    // Nothing writes of it any more, here or elsewhere, once this is answered.
+    await Promise.all(this.#beside)
+    if (this.endsAt() !== null) return
+    this.#alarmAt = undefined
+    await this.ctx.storage.deleteAlarm()
   }
 
   /** The log as Server-Sent Events: `?run=<nonce>&after=<seq>`, asked for by whom the header says. */
@@ -369,6 +394,9 @@ export class Thread extends DurableObject<Env> {
     })
     if (!said.ok) return Response.json(said, { status: 409 })
     await this.ctx.storage.sync()
+    // It may have gone meanwhile, and its number may be another run's.
+    const isThere = this.#rows('nonce = ?', url.searchParams.get('run') ?? '')[0]?.n === said.value
+    if (!isThere) return Response.json(refusal('run_unknown'), { status: 409 })
     const { lastSeq, end } = this.#log(said.value)
     this.#durable.set(said.value, Math.max(lastSeq, this.#durable.get(said.value) ?? 0))
     // Everything is there already: RFC-less but agreed, a browser that is told so does not come again.
@@ -383,7 +411,7 @@ export class Thread extends DurableObject<Env> {
     try {
       this.#settle(app, Date.now())
       if (app.config.dev) for (const row of this.#running()) this.#demonstrate(app, row, Date.now())
-      await this.#indexAll(app)
+      await this.#goOn(this.#indexAll(app))
       await this.#sweep(app)
     } finally {
       await this.#arm()
@@ -656,11 +684,18 @@ export class Thread extends DurableObject<Env> {
   /** After a change: who waits is told once it is durable, the alarm is set, and the index follows. */
   #changed(row: Row): void {
     const { n } = row
-    this.ctx.waitUntil(this.#publish(n))
+    void this.#goOn(this.#publish(n))
     const app = openApp(this.env)
     const current = this.#byNumber(n)
-    this.ctx.waitUntil(this.#arm())
-    if (current && current.indexed === 0) this.ctx.waitUntil(this.#indexAll(app))
+    void this.#goOn(this.#arm())
+    if (current && current.indexed === 0) void this.#goOn(this.#indexAll(app))
+  }
+
+  #goOn(work: Promise<void>): Promise<void> {
+    const ended = work.catch(logFailure).finally(() => this.#beside.delete(ended))
+    this.#beside.add(ended)
+    this.ctx.waitUntil(ended)
+    return ended
   }
 
   async #publish(n: number): Promise<void> {
@@ -737,6 +772,7 @@ export class Thread extends DurableObject<Env> {
         const { expiresAt } = app.lk.retention.expiry(before, app.lk.retention.lifetimes.tombstone, before)
         this.#sql.exec('INSERT OR IGNORE INTO forgotten VALUES (?, ?)', expiresAt, row.client_key)
         this.#durable.delete(row.n)
+        this.#watch.gone(row.n)
       }
       return rows.length
     })
@@ -773,7 +809,7 @@ export class Thread extends DurableObject<Env> {
         ...said(facts('SELECT count(*) AS count, min(until) AS oldest, min(until) AS due FROM forgotten')),
       },
     ]
-    this.ctx.waitUntil(report(this.env, owner.name, holdings))
+    void this.#goOn(report(this.env, owner.name, holdings))
   }
 
   /** Writes what the index does not say yet. On failure the alarm tries again. */
@@ -805,15 +841,29 @@ export class Thread extends DurableObject<Env> {
     }
   }
 
+  async #enter({ config }: App, { owner, thread }: StartRequest): Promise<void> {
+    const index = ownerIndexOf(this.env, 'threads', config.baseUrl, owner)
+    await index.add(thread, Date.now() + longestRunMs)
+  }
+
   /** The connections that a run uses learn who is to be told of their end. */
-  async #register(app: App, { owner, thread, uses }: StartRequest): Promise<void> {
+  async #register({ config }: App, { uses }: StartRequest): Promise<void> {
     const until = Date.now() + longestRunMs
-    // Entered before it is there; it stays entered until it says that nothing is left.
-    if (this.endsAt() === null)
-      await ownerIndexOf(this.env, 'threads', app.config.baseUrl, owner).add(thread, until)
     await Promise.all(
       uses.map((key) =>
-        this.env.VAULT.getByName(vaultName(app.config.baseUrl, key)).watch(this.ctx.id.toString(), until),
+        this.env.VAULT.getByName(vaultName(config.baseUrl, key)).watch(this.ctx.id.toString(), until),
+      ),
+    )
+  }
+
+  /** And that nobody is any more. */
+  async #unwatch({ config }: App): Promise<void> {
+    const used = new Set(this.#rows('1').flatMap(({ uses }) => JSON.parse(uses) as string[]))
+    await Promise.all(
+      [...used].map((text) =>
+        this.env.VAULT.getByName(vaultName(config.baseUrl, connectionOf(text))).unwatch(
+          this.ctx.id.toString(),
+        ),
       ),
     )
   }
@@ -845,10 +895,12 @@ export class Thread extends DurableObject<Env> {
       const code = codeOf(error)
       // What is not a refusal is a failure of ours: storage takes back what it wrote.
       if (code === 'store_unavailable') throw error
-      return { ok: false, code, status: (error instanceof Refusal ? error : new Refusal(code)).status }
+      return refusal(code, error instanceof Refusal ? error : undefined)
     }
   }
 }
+
+const refusal = (code: Code, { status } = new Refusal(code)): Said<never> => ({ ok: false, code, status })
 
 const demonstrationStepMs = 1_000
 const indexRetryMs = 30_000
@@ -858,6 +910,11 @@ const longestRecordMs = longestRunMs + 7 * dayMs + dayMs
 
 const usedText = ({ owner, provider }: ConnectionKey): string =>
   JSON.stringify([owner.kind, owner.id, provider])
+
+function connectionOf(text: string): ConnectionKey {
+  const [kind, id, provider] = JSON.parse(text) as [Owner['kind'], string, string]
+  return { owner: { kind, id }, provider }
+}
 
 const factsOf = (row: Row): Run => ({
   status: row.status,

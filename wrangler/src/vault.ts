@@ -381,6 +381,11 @@ export class Vault extends DurableObject<Env> {
     await this.#arm(until)
   }
 
+  /** That thread has gone. */
+  unwatch(thread: string): void {
+    this.#sql.exec('DELETE FROM watcher WHERE thread = ?', thread)
+  }
+
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined
     try {
