@@ -17,9 +17,10 @@ export type Said<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly code: Code; readonly status: number }
 
-/** Who asks: whose runs may be seen, and which device it is. */
+/** Who asks: whose runs they may see, whose they may write, and which device it is. */
 export interface Asker {
   readonly owners: readonly Owner[]
+  readonly acts: readonly Owner[]
   readonly kind: Principal['kind']
   readonly device?: string
 }
@@ -203,7 +204,7 @@ export class Thread extends DurableObject<Env> {
   async view(nonce: string, asker: Asker): Promise<Said<RunView>> {
     return await this.#say((app) => {
       this.#settle(app, Date.now())
-      return this.#view(this.#owned(nonce, asker))
+      return this.#view(this.#readable(app, nonce, asker))
     })
   }
 
@@ -212,7 +213,9 @@ export class Thread extends DurableObject<Env> {
     return await this.#say((app) => {
       const now = Date.now()
       this.#forgiveClock(now)
-      const rows = this.#recent(clientKey).filter((row) => this.#mayRead(asker) && row)
+      const rows = this.#recent(clientKey).filter(
+        (row) => this.#isOf(asker.owners) && (asker.kind !== 'device' || pinned(app, row, asker) === 200),
+      )
       const runs = rows.map((row) => this.#factsOf(row))
       const live = rows.find(({ status }) => status === 'running')
       const stale = live && rulesOf(live)
@@ -315,7 +318,7 @@ export class Thread extends DurableObject<Env> {
       this.#settle(app, now)
       if (asker.kind === 'device') throw new Refusal('not_allowed')
       return this.ctx.storage.transactionSync(() => {
-        const row = this.#owned(nonce, asker)
+        const row = this.#workable(app, nonce, asker)
         const wasRunning = row.status === 'running'
         if (wasRunning) this.#conclude(app, { ...row, status: 'aborted' }, now)
         const { status, lastSeq } = this.#brief(this.#byNumber(row.n))
@@ -385,7 +388,7 @@ export class Thread extends DurableObject<Env> {
     // What is in the database and not on the disk yet is not to be read.
     await this.ctx.storage.sync()
     const said = await this.#say((app) => {
-      const { n } = this.#owned(url.searchParams.get('run') ?? '', asker)
+      const { n } = this.#readable(app, url.searchParams.get('run') ?? '', asker)
       this.#settle(app, Date.now())
       const row = this.#byNumber(n)
       // The last look at the log before somebody waits for its end.
@@ -437,7 +440,7 @@ export class Thread extends DurableObject<Env> {
       .toArray()[0]
   }
 
-  #mayRead({ owners }: Asker): boolean {
+  #isOf(owners: readonly Owner[]): boolean {
     const mine = this.#owner()
     return mine !== undefined && owners.some(({ kind, id }) => kind === mine.kind && id === mine.id)
   }
@@ -445,26 +448,27 @@ export class Thread extends DurableObject<Env> {
   #owned(nonce: string, asker: Asker): Row {
     const [row] = this.#rows('nonce = ?', nonce)
     if (!row) throw new Refusal('run_unknown')
-    if (!this.#mayRead(asker)) throw new Refusal('run_foreign')
+    if (!this.#isOf(asker.owners)) throw new Refusal('run_foreign')
     return row
   }
 
-  /** A device works only at runs that are made for it. */
+  /** A device sees only what is made for it. */
+  #readable(app: App, nonce: string, asker: Asker): Row {
+    const row = this.#owned(nonce, asker)
+    return asker.kind === 'device' ? this.#pinned(app, row, asker) : row
+  }
+
+  /** Whoever acts for its owner works at a run, and the device that it is made for. */
   #workable(app: App, nonce: string, asker: Asker, bodyDevice?: string): Row {
     const row = this.#owned(nonce, asker)
-    if (asker.kind !== 'device') {
-      if (bodyDevice !== undefined && bodyDevice !== row.device) throw new Refusal('device_mismatch')
-      return row
-    }
-    const { status } = app.lk.scope.complete({
-      ...(asker.device !== undefined && { tokenDevice: asker.device }),
-      ...(bodyDevice !== undefined && { bodyDevice }),
-      ...(row.device !== null && { pin: row.device }),
-      known: true,
-      watcher: row.device !== null,
-      payloadGood: true,
-      running: row.status === 'running',
-    })
+    if (asker.kind === 'device') return this.#pinned(app, row, asker, bodyDevice)
+    if (!this.#isOf(asker.acts)) throw new Refusal('not_allowed')
+    if (bodyDevice !== undefined && bodyDevice !== row.device) throw new Refusal('device_mismatch')
+    return row
+  }
+
+  #pinned(app: App, row: Row, asker: Asker, bodyDevice?: string): Row {
+    const status = pinned(app, row, asker, bodyDevice)
     if (status !== 200) throw new Refusal('device_mismatch', { status })
     return row
   }
@@ -915,6 +919,18 @@ function connectionOf(text: string): ConnectionKey {
   const [kind, id, provider] = JSON.parse(text) as [Owner['kind'], string, string]
   return { owner: { kind, id }, provider }
 }
+
+/** What the core says of a device that works at a run. */
+const pinned = (app: App, { device: pin, status }: Row, { device }: Asker, bodyDevice?: string): number =>
+  app.lk.scope.complete({
+    ...(device !== undefined && { tokenDevice: device }),
+    ...(bodyDevice !== undefined && { bodyDevice }),
+    ...(pin !== null && { pin }),
+    known: true,
+    watcher: pin !== null,
+    payloadGood: true,
+    running: status === 'running',
+  }).status
 
 const factsOf = (row: Row): Run => ({
   status: row.status,
