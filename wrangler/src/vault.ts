@@ -154,6 +154,8 @@ export class Vault extends DurableObject<Env> {
   /** Links that a running completion came with. */
   readonly #linking = new Set<string>()
   #cursor: SweepCursor | undefined
+  /** The provider is being asked when the connection has come to the end of its life. */
+  #isLapsing = false
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
@@ -379,6 +381,7 @@ export class Vault extends DurableObject<Env> {
     this.#sql.exec('DELETE FROM watcher WHERE thread = ? AND cause IS NULL', thread)
     this.#sql.exec('INSERT OR REPLACE INTO watcher VALUES (?, ?, NULL)', until, thread)
     await this.#arm(until)
+    await this.#armLife()
   }
 
   /** That thread has gone. */
@@ -389,12 +392,16 @@ export class Vault extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined
     try {
+      // A verdict that comes from here on is one about its life.
+      this.#isLapsing = ((await this.#lifeEnd()) ?? Infinity) < Date.now()
       await this.#connection().alarm()
     } finally {
       await this.#clearShadows()
       const left = forgetDepartures(this.#sql, Date.now())
       if (left !== null) await this.#arm(left + 1)
       await this.#forgetEpoch()
+      await this.#checkLife()
+      this.#isLapsing = false
       await this.#tellRuns()
       await this.#sweep()
     }
@@ -442,6 +449,30 @@ export class Vault extends DurableObject<Env> {
   #endRuns(cause: RunCause): void {
     this.#sql.exec('UPDATE watcher SET cause = ? WHERE cause IS NULL', cause)
     this.ctx.waitUntil(this.#tellRuns())
+  }
+
+  /** When the connection ends if nothing renews it, as the core says; null: nobody's run waits for that, or it does not. */
+  async #lifeEnd(): Promise<number | null> {
+    const isWatched = this.#sql.exec('SELECT 1 FROM watcher WHERE cause IS NULL LIMIT 1').toArray().length > 0
+    return isWatched ? ((await this.#held())?.endsAt ?? null) : null
+  }
+
+  async #armLife(): Promise<void> {
+    const end = await this.#lifeEnd()
+    if (end !== null) await this.#arm(end + 1)
+  }
+
+  /**
+   * A connection that runs use has come to the end of its life by itself. That alone decides nothing: its provider is
+   * asked, and renews it or says that it is over. One that does not answer is asked again.
+   */
+  async #checkLife(): Promise<void> {
+    const end = await this.#lifeEnd()
+    if (end === null) return
+    if (end >= Date.now()) return void (await this.#arm(end + 1))
+    const { outcome } = await this.#fetch(0)
+    if (outcome === 'reconnect_required') this.#endRuns('connection_idle')
+    else await this.#arm(Math.max((await this.#lifeEnd()) ?? 0, Date.now() + askAgainMs))
   }
 
   /** Each thread ends its runs once, however often it is told. One that does not answer is told again. */
@@ -648,6 +679,7 @@ export class Vault extends DurableObject<Env> {
     for (const { action, scope, id } of steps)
       if (action === 'clear' && scope !== owner.kind) noteShadow(this.#sql, { id, at: details.connectedAt })
     await this.#clearShadows()
+    await this.#armLife()
     // The alarm asks the core when the next one is due.
     if (providerNamed(app, this.#key.provider).refresh.proactive) await this.#arm(Date.now())
     if (result.replaced !== undefined && result.replaced !== account.id) await this.#release(result.replaced)
@@ -724,7 +756,7 @@ export class Vault extends DurableObject<Env> {
   /** Codes alone: neither a token nor a person stands in a counter or a log line. */
   #notify({ news, cause }: News): void {
     this.#count(news === 'operator_error' ? 'operator' : news)
-    if (ends.has(news)) this.#endRuns('reconnect_required')
+    if (ends.has(news)) this.#endRuns(this.#isLapsing ? 'connection_idle' : 'reconnect_required')
     const line = JSON.stringify({ event: 'refresh', provider: this.#key.provider, news, cause })
     if (alerts.has(news)) console.error(line)
     else console.log(line)
@@ -754,6 +786,7 @@ function freshMark(): number {
 const ends: ReadonlySet<News['news']> = new Set(['terminal', 'lost_in_flight'])
 
 const tellAgainMs = 5_000
+const askAgainMs = 60_000
 
 /** Somebody has to look. */
 const alerts: ReadonlySet<News['news']> = new Set([
