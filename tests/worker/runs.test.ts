@@ -192,7 +192,16 @@ describe('what is written', () => {
     expect(await told(await write(runId, [step('b', 'x'.repeat(70_000))]))).toEqual([413, 'too_large'])
     const many = Array.from({ length: 101 }, (_, n) => step(`k-${n}`))
     expect(await told(await write(runId, many))).toEqual([413, 'too_large'])
-    await sql('t', "INSERT INTO event SELECT run, 10000, 'far', at, type, NULL, NULL FROM event")
+  })
+
+  test('T65: a log of 10,000 events is full, one of 9,999 is not, and there is room for its end', async () => {
+    const { runId } = await start('t')
+    await write(runId, [step('a')])
+    await sql('t', "INSERT INTO event SELECT run, 9999, 'far', at, type, NULL, NULL FROM event")
+    // The second of two does not fit: neither is written.
+    expect(await told(await write(runId, [step('b'), step('c')]))).toEqual([409, 'run_full'])
+    expect((await view(runId)).lastSeq).toBe(9_999)
+    expect(await (await write(runId, [step('b')])).json()).toMatchObject({ lastSeq: 10_000 })
     expect(await told(await write(runId, [step('c')]))).toEqual([409, 'run_full'])
     expect(await finish(runId)).toMatchObject({ status: 'completed', lastSeq: 10_001 })
   })
@@ -689,6 +698,32 @@ describe('forgetting it', () => {
     expect(await sql('t', 'SELECT count(*) AS n FROM run')).toEqual([{ n: 0 }])
     expect(await sql('t', 'SELECT sum(count) AS n FROM outcome')).toEqual([{ n: 2_500 }])
   })
+})
+
+test.each([
+  [1_999, 0],
+  [2_000, 0],
+  [2_001, 1],
+])('T65: a sweep of %i runs leaves %i, and comes again at once for what is left', async (runs, left) => {
+  const now = Date.now()
+  at(now)
+  const { runId } = await start('t')
+  await finish(runId)
+  await sql(
+    't',
+    `WITH RECURSIVE more (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM more WHERE n < ?)
+       INSERT INTO run (due_at, n, nonce, client_key, status, background, in_flight, uses, started_at, completed_at, indexed)
+       SELECT due_at, more.n, 'n-' || more.n, 'k-' || more.n, status, 0, 0, uses, started_at, completed_at, 1
+         FROM run, more WHERE run.n = 1`,
+    runs,
+  )
+  at(now + 2 * day)
+  await runDurableObjectAlarm(threadOf('t'))
+  expect(await sql('t', 'SELECT count(*) AS n FROM run')).toEqual([{ n: left }])
+  expect(await sql('t', 'SELECT sum(count) AS n FROM outcome')).toEqual([{ n: runs - left }])
+  const alarm = await runInDurableObject(threadOf('t'), (_, { storage }) => storage.getAlarm())
+  // What is left is due; where nothing is, the first tombstone is what comes next.
+  expect(alarm! <= Date.now()).toBe(left > 0)
 })
 
 test('threat T34: an alarm that comes again, or never, changes nothing and loses nothing', async () => {
