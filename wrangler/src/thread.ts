@@ -11,6 +11,7 @@ import { newNonce, runId, vaultName, type ConnectionKey } from './names.ts'
 import { ownerIndexOf } from './owner-index.ts'
 import { codeOf, Refusal, type Code } from './refusal.ts'
 import { indexRun } from './run-index.ts'
+import { endTable, holdingOf, laneOf, sweep, type EndTable } from './sweep.ts'
 
 /** What came of a verb; a refusal is data, so that its code survives the way out of the object. */
 export type Said<T> =
@@ -122,6 +123,9 @@ const pageBytes = 65_536
 const outcomeDays = 400
 const dayMs = 86_400_000
 
+/** Keys of runs that are gone, so that none of them runs again. */
+const forgotten: EndTable = { kind: 'tombstone', table: 'forgotten', key: 'client_key' }
+
 /** Runs are keyed in the order of their end, and a running one has none; events go with their run. */
 const schema = `
   CREATE TABLE IF NOT EXISTS thread (
@@ -141,8 +145,7 @@ const schema = `
     run INTEGER NOT NULL, seq INTEGER NOT NULL, key TEXT, at INTEGER NOT NULL, type TEXT NOT NULL, data TEXT, end TEXT,
     PRIMARY KEY (run, seq)) WITHOUT ROWID;
   CREATE UNIQUE INDEX IF NOT EXISTS event_key ON event (run, key) WHERE key IS NOT NULL;
-  CREATE TABLE IF NOT EXISTS forgotten (
-    until INTEGER NOT NULL, client_key TEXT NOT NULL, PRIMARY KEY (until, client_key)) WITHOUT ROWID;
+  ${endTable(forgotten)}
   CREATE INDEX IF NOT EXISTS forgotten_key ON forgotten (client_key);
   CREATE TABLE IF NOT EXISTS outcome (
     day INTEGER NOT NULL, status TEXT NOT NULL, cause TEXT NOT NULL, count INTEGER NOT NULL,
@@ -746,15 +749,11 @@ export class Thread extends DurableObject<Env> {
 
   /** Removes what is over, a batch at a time, so that a request waits for one batch at most. */
   async #sweep(app: App): Promise<void> {
-    const lanes = ['run', 'tombstone'] as const
-    let step = app.lk.retention.sweep(lanes, undefined, 0, Date.now())
-    while (step.action === 'batch') {
-      const { kind, before, limit, cursor } = step
-      const removed = kind === 'run' ? this.#prune(app, before, limit) : this.#forget(before, limit)
-      await scheduler.wait(0)
-      step = app.lk.retention.sweep(lanes, cursor, removed, Date.now())
-    }
-    this.#sql.exec('DELETE FROM outcome WHERE day < ?', Math.floor(Date.now() / dayMs) - outcomeDays)
+    await sweep(app.lk, [
+      { kind: 'run', remove: (before, limit) => this.#prune(app, before, limit) },
+      laneOf(this.#sql, forgotten),
+      { kind: 'counter', remove: (before, limit) => this.#forgetSums(before, limit) },
+    ])
     this.#report()
   }
 
@@ -782,11 +781,13 @@ export class Thread extends DurableObject<Env> {
     })
   }
 
-  #forget(before: number, limit: number): number {
+  #forgetSums(before: number, limit: number): number {
     return this.#sql
       .exec(
-        `DELETE FROM forgotten WHERE (until, client_key) IN
-           (SELECT until, client_key FROM forgotten WHERE until <= ? ORDER BY until LIMIT ?) RETURNING 1`,
+        `DELETE FROM outcome WHERE (day, status, cause) IN
+           (SELECT day, status, cause FROM outcome WHERE (day + ?) * ? <= ? ORDER BY day LIMIT ?) RETURNING 1`,
+        outcomeDays,
+        dayMs,
         before,
         limit,
       )
@@ -808,9 +809,15 @@ export class Thread extends DurableObject<Env> {
         kind: 'run',
         ...said(facts('SELECT count(*) AS count, min(started_at) AS oldest, min(due_at) AS due FROM run')),
       },
+      holdingOf(this.#sql, forgotten, openApp(this.env).lk.retention.lifetimes.tombstone),
       {
-        kind: 'tombstone',
-        ...said(facts('SELECT count(*) AS count, min(until) AS oldest, min(until) AS due FROM forgotten')),
+        kind: 'counter',
+        ...said(
+          facts(
+            `SELECT count(*) AS count, min(day) * ${dayMs} AS oldest, (min(day) + ${outcomeDays}) * ${dayMs} AS due
+               FROM outcome`,
+          ),
+        ),
       },
     ]
     void this.#goOn(report(this.env, owner.name, holdings))
