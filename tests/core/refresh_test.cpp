@@ -1,10 +1,10 @@
 #include "latchkey/refresh.hpp"
 
 #include "support.hpp"
-#include <algorithm>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
