@@ -154,7 +154,7 @@
 // found:  running finished window_passed aborted
 // life:  ended alive in_flight silent latched grace_spent too_old
 // terminal: none done error missing_api_key loop_limit auto_continue
-// runCause: none run_terminal_event_missing stale_run connection_revoked reconnect_required idle_limit
+// runCause: none run_terminal_event_missing stale_run connection_revoked reconnect_required idle_limit connection_idle erased
 // ending:  wait keep reconcile append
 // kept:  running within_window window_passed no_completion
 // recovery:  reconnect replay post refuse
@@ -693,6 +693,7 @@ export interface RowDescription extends Generation {
   readonly accessExpiresAt: number | null
   readonly refreshExpiresAt: number | null
   readonly endedAt: number | null
+  readonly endsAt: number | null
   readonly leasedUntil: number | null
   readonly nextAttemptAt: number | null
   readonly failures: number

@@ -1163,6 +1163,13 @@ Standing standing(const Row& row, UnixMillis now) noexcept {
   return ours ? Standing::disconnected : Standing::revoked;
 }
 
+UnixMillis ends_at(const Row& row) noexcept {
+  if (row.status != Status::live) return never;
+  const auto access = row.access_expires_at;
+  const auto refresh = row.refresh_expires_at;
+  return row.has_refresh && refresh.value > access.value ? refresh : access;
+}
+
 Errc to_errc(Outcome outcome) noexcept {
   switch (outcome) {
   case Outcome::ok: return Errc::ok;

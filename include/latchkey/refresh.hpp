@@ -559,6 +559,12 @@ enum class Standing : std::uint8_t {
 /// reconnecting.
 [[nodiscard]] Standing standing(const Row& row, UnixMillis now) noexcept;
 
+/// Says when a live connection ends if nothing renews it: with its access token where there is no
+/// refresh token, else with the longer-lived of the two; `never` for one that has ended. A refresh
+/// token's limit is what the provider's papers say, so from then on the provider is to be asked: it
+/// never decides alone.
+[[nodiscard]] UnixMillis ends_at(const Row& row) noexcept;
+
 /// True while somebody holds the lease. One that ends later than a lease can was written by a clock
 /// that is wrong, and binds nobody.
 [[nodiscard]] bool is_leased(const Row& row, UnixMillis now, const Policy& policy) noexcept;

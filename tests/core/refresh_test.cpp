@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -1043,6 +1044,27 @@ TEST_CASE("refresh: back-off doubles, stays within its upper half and its limit"
       CHECK(back_off(n, entropy, policy).value <= whole);
     }
     whole = std::min(whole * 2, policy.max_back_off.value);
+  }
+}
+
+TEST_CASE(
+    "refresh: a live connection ends with the longer-lived of its tokens, any other has ended") {
+  constexpr UnixMillis moments[] = {{1}, {1'000}, never};
+  for (const auto access : moments) {
+    for (const auto refresh : moments) {
+      Row row;
+      row.access_expires_at = access;
+      row.refresh_expires_at = refresh;
+      for (const auto status :
+           {Status::absent, Status::live, Status::reconnect_required, Status::revoked}) {
+        row.status = status;
+        row.has_refresh = false;
+        CHECK(ends_at(row).value == (status == Status::live ? access : never).value);
+        row.has_refresh = true;
+        const auto longer = std::max(access.value, refresh.value);
+        CHECK(ends_at(row).value == (status == Status::live ? longer : never.value));
+      }
+    }
   }
 }
 

@@ -697,7 +697,9 @@ const Names causes = {"none",
                       "stale_run",
                       "connection_revoked",
                       "reconnect_required",
-                      "idle_limit"};
+                      "idle_limit",
+                      "connection_idle",
+                      "erased"};
 const Names record_kinds = {"consumed_state", "connect_link", "access_cache",
                             "rejected_pair",  "run",          "delivery",
                             "rate_window",    "session",      "tombstone"};

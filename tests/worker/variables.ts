@@ -41,6 +41,13 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
   const { userInfoUrl: _, ...anonymous } = provider
   providers['quiet'] = anonymous
   providers['eager'] = { ...provider, tokenUrl: `${issuer}/token`, refresh: { proactive: true } }
+  // A refresh token that dies unused after two hours, and none at all.
+  providers['lapsing'] = {
+    ...provider,
+    tokenUrl: `${tokenServer}/token/lapsing`,
+    refresh: { idleSeconds: 7_200 },
+  }
+  providers['short'] = { ...provider, tokenUrl: `${tokenServer}/token/short` }
   // GitHub's answers, which the authorization server behind does not give by itself.
   const github = {
     ...provider,

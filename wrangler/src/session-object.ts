@@ -129,6 +129,7 @@ export class Session extends DurableObject<Env> {
   /** A session that nobody has written to has no tables. */
   #exists: boolean
   #alarmAt: number | undefined
+  #telling: Promise<void> = Promise.resolve()
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
@@ -242,6 +243,8 @@ export class Session extends DurableObject<Env> {
     this.#exists = false
     this.#alarmAt = undefined
     await this.ctx.storage.deleteAll()
+    // The ledger is told nothing of it any more once this is answered.
+    await this.#telling
   }
 
   /** Null: there is no such session. */
@@ -367,7 +370,9 @@ export class Session extends DurableObject<Env> {
     const ends = this.endsAt()
     const held = { count: ends === null ? 0 : 1, oldest: ends === null ? null : ends - life, nextDue: ends }
     const name = sessionName(config.baseUrl, this.#key)
-    this.ctx.waitUntil(report(this.env, name, [{ kind: 'session', ...held }]))
+    // One after the other: what is said last is what counts.
+    this.#telling = this.#telling.then(() => report(this.env, name, [{ kind: 'session', ...held }]))
+    this.ctx.waitUntil(this.#telling)
   }
 
   #row(): SessionRow | undefined {

@@ -32,6 +32,7 @@ import { removeMember, type DepartureReceipt } from './members.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
+import { indexLane } from './run-index.ts'
 import type { Acknowledged, Next, SessionState, Settled } from './session-object.ts'
 import {
   describeMessages,
@@ -79,7 +80,7 @@ export default {
 
   /** Sweeps what no object sweeps itself. */
   async scheduled(_event, env): Promise<void> {
-    await sweepIndex(openApp(env))
+    await sweepIndex(openApp(env), [indexLane(env)])
   },
 } satisfies ExportedHandler<Env>
 
