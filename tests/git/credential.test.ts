@@ -318,8 +318,20 @@ describe('the Worker itself, asked by git for a session’s credential', () => {
     await brief.must(['-C', 'work', 'fetch', '-q'])
     // A person's erasure takes their sessions along.
     assert.equal((await stage.ask('ada', 'DELETE', '/api/users/ada')).status, 200)
-    await fails(brief, ['-C', 'work', 'fetch'], 'not_found')
-    await fails(brief, ['clone', '-q', one(), 'again'], 'not_found')
+    await fails(brief, ['-C', 'work', 'fetch'], 'capability_revoked')
+    await fails(brief, ['clone', '-q', one(), 'again'], 'capability_revoked')
+    // A session of the same name is another one.
+    await say('s-3', 'm-1', tokens.older)
+    await fails(brief, ['-C', 'work', 'fetch'], 'capability_revoked')
+    brief.env['LATCHKEY_CAPABILITY'] = await capabilityOf('s-3')
+    await brief.must(['-C', 'work', 'fetch', '-q'])
+    // What was handed out is taken back, and the session goes on.
+    assert.equal((await stage.ask('ada', 'DELETE', '/api/sessions/s-3/capabilities')).status, 200)
+    await fails(brief, ['-C', 'work', 'fetch'], 'capability_revoked')
+    brief.env['LATCHKEY_CAPABILITY'] = await capabilityOf('s-3')
+    await brief.must(['-C', 'work', 'fetch', '-q'])
+    assert.equal((await stage.ask('ada', 'DELETE', '/api/sessions/s-3')).status, 200)
+    await fails(brief, ['-C', 'work', 'fetch'], 'capability_revoked')
     // A Worker that is away is no reason to wait either.
     brief.env['LATCHKEY_URL'] = 'http://127.0.0.1:1'
     await fails(brief, ['-C', 'work', 'fetch'], 'temporarily_unavailable')

@@ -15,6 +15,7 @@ import { authorizationServer } from './authorization-server.ts'
 import { count, flushSoon } from './counters.ts'
 import { departureSchema, forgetDepartures, isOfDeparted, noteDeparture } from './departures.ts'
 import type { Env } from './env.ts'
+import { epochSchema, forgetEpoch, raiseEpoch, readEpoch } from './epoch.ts'
 import { report, type Holding } from './ledger.ts'
 import { claimName, connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
@@ -120,8 +121,7 @@ const awaited: EndTable = { kind: 'connect_link', table: 'awaited', key: 'link' 
 const links: EndTable = { kind: 'connect_link', table: 'links', key: 'link' }
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS epoch (
-    until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;
+  ${epochSchema}
   ${departureSchema}
   ${shadowSchema}
   CREATE TABLE IF NOT EXISTS watcher (
@@ -134,8 +134,6 @@ const schema = `
   ${connectionSchema.join(';')};
 `
 
-/** No capability made before lives longer: four hours, on a clock that may be a minute ahead. */
-const longestCapabilityMs = 4 * 3_600_000 + 60_000
 /** A token that is handed to a request has at least so long to get there. */
 const redeemedValidityMs = 60_000
 
@@ -242,7 +240,7 @@ export class Vault extends DurableObject<Env> {
 
   /** Capabilities that were made before this are dead. */
   epoch(): number {
-    return this.#sql.exec<{ value: number }>('SELECT value FROM epoch').toArray()[0]?.value ?? 0
+    return readEpoch(this.#sql)
   }
 
   /** A token for whoever brings a capability, verified here once more: what has ended stays ended. */
@@ -419,14 +417,8 @@ export class Vault extends DurableObject<Env> {
       throw new LatchkeyError('capability_invalid')
   }
 
-  /** Ends every capability so far. Seconds, so that a later one is higher even where this one is forgotten. */
   #raiseEpoch(): void {
-    const now = Date.now()
-    const until = now + longestCapabilityMs
-    const value = Math.max(Math.floor(now / 1_000), this.epoch() + 1)
-    this.#sql.exec('DELETE FROM epoch')
-    this.#sql.exec('INSERT INTO epoch VALUES (?, ?)', until, value)
-    void this.#arm(until + 1)
+    void this.#arm(raiseEpoch(this.#sql, openApp(this.env), Date.now()))
   }
 
   async #fetch(minValidityMs: number): Promise<TokenResult> {
@@ -460,9 +452,8 @@ export class Vault extends DurableObject<Env> {
   }
 
   async #forgetEpoch(): Promise<void> {
-    this.#sql.exec('DELETE FROM epoch WHERE until < ?', Date.now())
-    const next = this.#sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM epoch').one()
-    if (next.until !== null) await this.#arm(next.until + 1)
+    const until = forgetEpoch(this.#sql, Date.now())
+    if (until !== null) await this.#arm(until)
   }
 
   async #consume(nonce: string, until: number): Promise<boolean> {
