@@ -14,7 +14,7 @@ import { logFailure } from './failure.ts'
 import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal } from './refusal.ts'
-import { nothing, type ConnectionStatus, type Generation } from './vault.ts'
+import { nothing, type ConnectionStatus, type Generation } from './vault-types.ts'
 import {
   choose,
   explainWhy,
@@ -171,7 +171,7 @@ const heldIn = (app: App, provider: ProviderSettings, found: readonly Looked[]) 
   ])
 
 /** The first connection in the order of the provider's policy, or the one that is asked for. */
-export async function giveToken(
+export function giveToken(
   app: App,
   principal: Principal,
   providerName: string,
@@ -180,9 +180,7 @@ export async function giveToken(
   const minValidityMs = options.minValidityMs ?? 0
   if (!Number.isSafeInteger(minValidityMs) || minValidityMs < 0 || minValidityMs > longestValidityMs)
     throw new Refusal('request_invalid')
-  return await grant(app, principal, providerName, options.owner, (vault) =>
-    askToken(app, vault, minValidityMs),
-  )
+  return grant(app, principal, providerName, options.owner, (vault) => askToken(app, vault, minValidityMs))
 }
 
 /** Another token than the named generation's, whatever its age. */

@@ -5,12 +5,12 @@ export const epochSchema = `
   CREATE TABLE IF NOT EXISTS epoch (
     until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;`
 
-export const readEpoch = (sql: SqlStorage): number =>
+export const epochOf = (sql: SqlStorage): number =>
   sql.exec<{ value: number }>('SELECT value FROM epoch').toArray()[0]?.value ?? 0
 
 /** Ends every capability so far; returns when the epoch can be forgotten. */
 export function raiseEpoch(sql: SqlStorage, { lk }: App, now: number): number {
-  const { epoch, keepUntil } = lk.capability.revoke(readEpoch(sql), { now })
+  const { epoch, keepUntil } = lk.capability.revoke(epochOf(sql), { now })
   sql.exec('DELETE FROM epoch')
   sql.exec('INSERT INTO epoch VALUES (?, ?)', keepUntil, epoch)
   return keepUntil

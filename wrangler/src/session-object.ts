@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { AdmissionCandidate, AdmissionPlan, MessageRecords, MessageReport, MessageStage } from 'latchkey'
 import { openApp, random, type App } from './app.ts'
 import type { Env } from './env.ts'
-import { epochSchema, forgetEpoch, raiseEpoch, readEpoch } from './epoch.ts'
+import { epochSchema, forgetEpoch, raiseEpoch, epochOf } from './epoch.ts'
 import { sessionKeyOf, sessionName, type SessionKey } from './names.ts'
 import { codeOf, type Code } from './refusal.ts'
 import { report } from './ledger.ts'
@@ -221,7 +221,7 @@ export class Session extends DurableObject<Env> {
 
   /** Capabilities of its own that were made before this are dead. */
   epoch(): number {
-    return this.#hasEpoch ? readEpoch(this.#sql) : 0
+    return this.#hasEpoch ? epochOf(this.#sql) : 0
   }
 
   /**
