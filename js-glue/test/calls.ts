@@ -414,7 +414,6 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
           { own: 'session:s-1', repo },
         ]
       },
-      free: ['0.provider'],
     },
     { name: 'capability.revoke', run: lk.capability.revoke, args: () => [7, { now }] },
     { name: 'guard.name', run: lk.guard.name, args: () => ['1700000000.123456'], data: ['0'] },
