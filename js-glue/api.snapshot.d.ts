@@ -1418,7 +1418,24 @@ export interface Capabilities {
   ): CapabilityClaims & {
     readonly issuedAt: number
   }
+  redeem(
+    claims: Pick<CapabilityClaims, 'purpose' | 'provider' | 'repo' | 'can'>,
+    asked: {
+      own: string
+      repo: string
+    },
+  ): CapabilityEnder
+  revoke(
+    epoch: number,
+    ctx: {
+      now: number
+    },
+  ): {
+    readonly epoch: number
+    readonly keepUntil: number
+  }
 }
+export type CapabilityEnder = 'connection' | 'session'
 export interface Upstreams {
   check(
     repo: RepoPlace,

@@ -1106,6 +1106,8 @@ constexpr Named operations[] = {
     {"capability.mint", vectors::mint},
     {"capability.attenuate", vectors::attenuate},
     {"capability.verify", vectors::verify},
+    {"capability.redeem", vectors::redeem},
+    {"capability.revoke", vectors::revoke},
     {"guard.isLoopbackHost",
      [](const Json& in) -> Json { return url::is_loopback_host(text(in, "host")); }},
     {"guard.request", guard_request},

@@ -39,7 +39,7 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
   }
   // Says nothing about whose account it is, so that one account may be connected by many.
   const { userInfoUrl: _, ...anonymous } = provider
-  providers['quiet'] = anonymous
+  providers['quiet'] = { ...anonymous, gitUrl: `${tokenServer}/git` }
   providers['eager'] = { ...provider, tokenUrl: `${issuer}/token`, refresh: { proactive: true } }
   // A refresh token that dies unused after two hours, and none at all.
   providers['lapsing'] = {

@@ -349,7 +349,7 @@ export class Vault extends DurableObject<Env> {
 
   /** Ends every capability so far. */
   #raiseEpoch(): void {
-    void this.#arm(raiseEpoch(this.#sql, Date.now()))
+    void this.#arm(raiseEpoch(this.#sql, openApp(this.env), Date.now()))
   }
 
   async #fetch(minValidityMs: number): Promise<TokenResult> {

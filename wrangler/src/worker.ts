@@ -36,6 +36,8 @@ import { indexLane } from './run-index.ts'
 import type { Acknowledged, Next, SessionState, Settled } from './session-object.ts'
 import {
   describeMessages,
+  endSession,
+  endSessionCapabilities,
   mintSessionCapability,
   nextMessage,
   postMessage,
@@ -43,6 +45,7 @@ import {
   sessionCredential,
   settleMessage,
   type GitLogin,
+  type Over,
   type SessionCapability,
 } from './sessions.ts'
 import type { Why } from './whose.ts'
@@ -259,6 +262,16 @@ export class Latchkey extends WorkerEntrypoint<Env> {
     request: { readonly container?: string; readonly ttlMs?: number } = {},
   ): Promise<Answer<SessionCapability>> {
     return this.#answer((app) => mintSessionCapability(app, principal, session, request))
+  }
+
+  /** Ends every capability that was made for a session. */
+  endSessionCapabilities(principal: Principal, session: string): Promise<Answer<Over>> {
+    return this.#answer((app) => endSessionCapabilities(app, principal, session))
+  }
+
+  /** Removes a session with everything in it. */
+  endSession(principal: Principal, session: string): Promise<Answer<Over>> {
+    return this.#answer((app) => endSession(app, principal, session))
   }
 
   /** The session's git credential as it is now, for its owner, or for whoever holds a capability. */
