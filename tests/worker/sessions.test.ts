@@ -784,6 +784,14 @@ test('T28 ending a session, its capabilities, its person or the connection ends 
   expect(await own('bob')).toBe(0)
   expect(await redeem(bobs)).toEqual(loggedIn(tokens.older))
   expect(await login('bob')).toEqual(loggedIn(tokens.older))
+  // Operators hear of a session that was ended as of one that came to its end: there is none.
+  const lines = async (): Promise<number> => {
+    const query = bindings.INDEX!.prepare("SELECT count(*) AS n FROM holdings WHERE kind = 'session'")
+    return (await query.first<{ n: number }>())?.n ?? 0
+  }
+  const counted = await lines()
+  expect(await remove('/api/sessions/s-1', 'bob')).toEqual({ ended: true })
+  expect(await lines()).toBe(counted - 1)
   // What is not there is ended by nobody, as often as it is tried.
   for (let i = 0; i < 2; i += 1) expect(await remove('/api/sessions/s-9')).toEqual({ ended: false })
   expect(await dump(session('s-9'))).toEqual({})

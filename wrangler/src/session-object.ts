@@ -269,7 +269,6 @@ export class Session extends DurableObject<Env> {
     }
     if (session.open > 0) console.warn(JSON.stringify({ event: 'session_ended', open: session.open }))
     await this.erase()
-    this.#tell()
   }
 
   /** Nothing stays but, where capabilities may be about, the number that ends them; that goes by itself. */
@@ -281,6 +280,7 @@ export class Session extends DurableObject<Env> {
     })
     this.#exists = false
     await this.#forgetEpoch()
+    if (existed) this.#tell()
     // The ledger is told nothing of it any more once this is answered.
     await this.#telling
     return existed
