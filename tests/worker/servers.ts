@@ -43,6 +43,7 @@ const exchanged: string[] = []
 let looped = 0
 /** What the git host was asked since somebody looked. */
 const asked: string[] = []
+const refusedOnce = new Set<string>()
 
 async function answer(issuer: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await text(request)
@@ -54,7 +55,10 @@ async function answer(issuer: string, request: IncomingMessage, response: Server
   }
   if (request.url?.startsWith('/git/')) {
     asked.push(request.url)
-    const status = Number(/\/status-(\d+)\./.exec(request.url)?.[1] ?? 200)
+    // `once-...`: the first time that it is asked for, no token is good enough.
+    const isRefused = request.url.includes('/once-') && !refusedOnce.has(request.url)
+    refusedOnce.add(request.url)
+    const status = isRefused ? 401 : Number(/\/status-(\d+)\./.exec(request.url)?.[1] ?? 200)
     response.writeHead(status, { 'content-type': 'application/x-git-upload-pack-advertisement' })
     response.end(`canary-of-the-provider ${request.headers.authorization}`)
     return

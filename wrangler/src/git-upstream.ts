@@ -1,4 +1,5 @@
 /** Requests that carry a person's credential upstream, and what may come back of the answers. */
+import { waitUntil } from 'cloudflare:workers'
 import type { CapabilityClaims } from 'latchkey'
 import { judge } from './access.ts'
 import type { App } from './app.ts'
@@ -79,6 +80,12 @@ export async function redeem(
   return result
 }
 
+/** Best effort: where it is not heard of, the pair is only not exchanged for another one for a while. */
+const accepted = (app: App, { claims }: Holder, { generation }: Credential): Promise<void> =>
+  vaultOf(app, claims)
+    .accepted(generation)
+    .catch(() => undefined)
+
 export function outgoingHeaders(from: Headers): Headers {
   // Nobody but the client says which encodings it reads.
   const headers = new Headers({ 'accept-encoding': from.get('accept-encoding') ?? 'identity' })
@@ -128,6 +135,7 @@ export async function sendWithCredential(
       if (!isRepeatable) throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
       continue
     }
+    if (rejected && response.status !== 401 && at === url) waitUntil(accepted(app, holder, credential))
     const location = redirectTarget(response, at)
     if (location === undefined) return { response, authorization }
     await response.body?.cancel()

@@ -19,6 +19,7 @@ import { report, type Holding } from './ledger.ts'
 import { claimName, connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import { codeOf, type Code } from './refusal.ts'
+import { isRefused, markRefused, refusedPairs, refusedPairSchema, unmarkRefused } from './refused-pairs.ts'
 import { clearShadows, noteShadow, shadowSchema } from './shadows.ts'
 import {
   endTable,
@@ -124,6 +125,7 @@ const schema = `
     until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;
   ${departureSchema}
   ${shadowSchema}
+  ${refusedPairSchema}
   CREATE TABLE IF NOT EXISTS watcher (
     until INTEGER NOT NULL, thread TEXT NOT NULL, cause TEXT, PRIMARY KEY (until, thread)) WITHOUT ROWID;
   ${endTable(consumed)}
@@ -250,7 +252,8 @@ export class Vault extends DurableObject<Env> {
     try {
       const epoch = this.epoch()
       this.#verify(capability, container, epoch)
-      const result = rejected ? await this.reportRejected(rejected) : await this.#fetch(redeemedValidityMs)
+      if (rejected && this.#isRefused(rejected)) return { outcome: 'refused', code: 'upstream_refused' }
+      const result = rejected ? await this.#instead(rejected) : await this.#fetch(redeemedValidityMs)
       // What ended while the provider was asked counts too.
       if (this.epoch() !== epoch) this.#verify(capability, container, this.epoch())
       return result.outcome === 'ok' && named
@@ -261,6 +264,11 @@ export class Vault extends DurableObject<Env> {
       if (code === 'store_unavailable') throw error
       return { outcome: 'refused', code }
     }
+  }
+
+  /** A resource server has taken this generation's token, which came in the place of a refused one. */
+  accepted(generation: Generation): void {
+    unmarkRefused(this.#sql, generation)
   }
 
   async status(): Promise<ConnectionStatus | null> {
@@ -419,6 +427,18 @@ export class Vault extends DurableObject<Env> {
       throw new LatchkeyError('capability_invalid')
   }
 
+  #isRefused(pair: Generation): boolean {
+    return isRefused(openApp(this.env), this.#sql, this.#key.owner, pair, Date.now())
+  }
+
+  /** The pair that comes in the place of a refused one is marked: what refuses it too is not helped by a third. */
+  async #instead(refused: Generation): Promise<TokenResult> {
+    const result = await this.reportRejected(refused)
+    if (result.outcome === 'ok' && result.source !== 'stored')
+      await this.#arm(markRefused(openApp(this.env), this.#sql, result.generation, Date.now()))
+    return result
+  }
+
   /** Ends every capability so far. Seconds, so that a later one is higher even where this one is forgotten. */
   #raiseEpoch(): void {
     const now = Date.now()
@@ -478,12 +498,17 @@ export class Vault extends DurableObject<Env> {
   /** What is over goes; the next alarm is for what is over next. */
   async #sweep(): Promise<void> {
     const app = openApp(this.env)
-    const lanes = [laneOf(this.#sql, consumed), this.#links(), this.#tombstones(app)]
+    const lanes = [
+      laneOf(this.#sql, consumed),
+      laneOf(this.#sql, refusedPairs),
+      this.#links(),
+      this.#tombstones(app),
+    ]
     const swept = await sweep(app.lk, lanes, { cursor: this.#cursor, ...ownStorage })
     this.#cursor = swept.cursor
     this.#sql.exec('DELETE FROM block WHERE until <= ?', Date.now())
     const block = this.#sql.exec<{ until: number }>('SELECT until FROM block').toArray()[0]
-    const ends = [consumed, awaited, links].map((table) => firstEnd(this.#sql, table))
+    const ends = [consumed, awaited, links, refusedPairs].map((table) => firstEnd(this.#sql, table))
     ends.push(await this.#tombstoneEnd(app), block?.until ?? null, swept.finished ? null : swept.nextAt)
     for (const end of ends) if (end !== null) await this.#arm(end)
     this.#tell()
@@ -537,6 +562,7 @@ export class Vault extends DurableObject<Env> {
     const held = end !== null
     return [
       holdingOf(this.#sql, consumed, lifetimes.consumed_state),
+      holdingOf(this.#sql, refusedPairs, lifetimes.rejected_pair),
       {
         kind: 'tombstone',
         count: held ? 1 : 0,
