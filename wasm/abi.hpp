@@ -322,7 +322,7 @@ struct ConfigReply {
   std::uint8_t unused[4];
   double run_retention_ms;
 };
-inline constexpr std::uint32_t provider_fields = 18;
+inline constexpr std::uint32_t provider_fields = 20;
 
 /// What a step needs to know beside row, flow and event. Times are lengths in milliseconds.
 struct RefreshSettings {

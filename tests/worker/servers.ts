@@ -1,7 +1,9 @@
 /** The servers that the Worker talks to: a real authorization server, and a token endpoint that misbehaves. */
+import { generateKeyPairSync } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { TestProject } from 'vitest/node'
 import { startAuthorizationServer } from '../../wrangler/dev/authorization-server.ts'
+import { startGitHubApps } from '../servers/github-apps.ts'
 import { baseUrl, clientId, clientSecret, faults } from './variables.ts'
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
@@ -29,12 +31,27 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     answer(authorizationServer.issuer, request, response).catch(() => response.destroy())
   })
   const tokenPort = await listen(tokenServer)
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const github = await startGitHubApps({
+    clientId,
+    clientSecret,
+    redirectUris: ['app', 'app-too'].map((name) => `${baseUrl}/callback/${name}`),
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    settings: { latencyMs: [0, 0] },
+  })
+  provide('github', github.address)
+  // As GitHub hands it out, and as everybody else does.
+  provide('appKeys', [
+    privateKey.export({ type: 'pkcs1', format: 'pem' }).toString(),
+    privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  ])
   provide('issuer', authorizationServer.issuer)
   provide('tokenServer', `http://127.0.0.1:${tokenPort}`)
   return async () => {
     tokenServer.closeAllConnections()
     await new Promise((resolve) => tokenServer.close(resolve))
     await authorizationServer.close()
+    await github.close()
   }
 }
 

@@ -19,7 +19,17 @@ export const faults = [
   'empty',
 ] as const
 
-export function testVariables(issuer: string, tokenServer: string): Record<string, string> {
+/** The apps server, and the private key of an app in two forms. */
+export interface AppServer {
+  readonly github: string
+  readonly appKeys: readonly string[]
+}
+
+export function testVariables(
+  issuer: string,
+  tokenServer: string,
+  { github: githubApps, appKeys }: AppServer = { github: tokenServer, appKeys: [] },
+): Record<string, string> {
   const provider = {
     profile: 'generic',
     clientId,
@@ -50,6 +60,19 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
   }
   providers['hooked'] = github
   providers['hooked-too'] = github
+  // An app that acts as itself too, under two names.
+  const app = {
+    profile: 'github-app',
+    clientId,
+    authorizationUrl: `${githubApps}/login/oauth/authorize`,
+    tokenUrl: `${githubApps}/login/oauth/access_token`,
+    revocationUrl: `${githubApps}/applications/{client_id}/token`,
+    userInfoUrl: `${githubApps}/user`,
+    appUrl: githubApps,
+    gitUrl: `${tokenServer}/git`,
+  }
+  providers['app'] = app
+  providers['app-too'] = app
   providers['slacked'] = { ...provider, profile: 'slack' }
   for (const fault of faults) providers[fault] = { ...provider, tokenUrl: `${tokenServer}/token/${fault}` }
   const secrets = Object.keys(providers).map((name) => [
@@ -58,6 +81,8 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
   ])
   return {
     HOOKED_WEBHOOK_SECRET: webhookSecret,
+    APP_WEBHOOK_SECRET: webhookSecret,
+    ...(appKeys.length > 0 && { APP_APP_KEY: appKeys[0], APP_TOO_APP_KEY: appKeys[1] }),
     SLACKED_WEBHOOK_SECRET: webhookSecret,
     LATCHKEY_DEV: '1',
     LATCHKEY_KEYS: keys,

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { LatchkeyError, type RunCause, type Standing, type SweepCursor } from 'latchkey'
+import { LatchkeyError, type Identity, type RunCause, type Standing, type SweepCursor } from 'latchkey'
 import {
   Connection,
   type EndResult,
@@ -11,10 +11,21 @@ import {
 } from 'latchkey/connection'
 import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
 import { openApp, providerNamed, redirectUri, type App } from './app.ts'
+import { listInstallations, type Installed } from './app-api.ts'
 import { authorizationServer } from './authorization-server.ts'
 import { count, flushSoon } from './counters.ts'
 import { departureSchema, forgetDepartures, isOfDeparted, noteDeparture } from './departures.ts'
 import type { Env } from './env.ts'
+import { identityOf, identitySchema, keepIdentity, sweepIdentities } from './identities.ts'
+import {
+  findInstalled,
+  forgetInstalled,
+  installedSchema,
+  isListDue,
+  isListed,
+  keepInstalled,
+  sweepInstalled,
+} from './installed.ts'
 import { report, type Holding } from './ledger.ts'
 import { claimName, connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
@@ -126,6 +137,8 @@ const schema = `
   ${departureSchema}
   ${shadowSchema}
   ${refusedPairSchema}
+  ${installedSchema}
+  ${identitySchema}
   CREATE TABLE IF NOT EXISTS watcher (
     until INTEGER NOT NULL, thread TEXT NOT NULL, cause TEXT, PRIMARY KEY (until, thread)) WITHOUT ROWID;
   ${endTable(consumed)}
@@ -156,6 +169,7 @@ export class Vault extends DurableObject<Env> {
   /** Links that a running completion came with. */
   readonly #linking = new Set<string>()
   #cursor: SweepCursor | undefined
+  #listFailedAt = 0
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
@@ -266,6 +280,27 @@ export class Vault extends DurableObject<Env> {
     }
   }
 
+  /**
+   * Where the app is installed for that account's repositories, as far as this connection's person sees it; null: that
+   * could not be found out, which is not nowhere.
+   */
+  async installations(account: string): Promise<Installed[] | null> {
+    const isKnown = !isListDue(openApp(this.env), this.#sql, Date.now()) || (await this.#listInstallations())
+    return isKnown || isListed(this.#sql, Date.now()) ? findInstalled(this.#sql, account, Date.now()) : null
+  }
+
+  /** Who acts for that capability. */
+  identity(holder: string): Identity {
+    return identityOf(this.#sql, holder)
+  }
+
+  /** T51: from now on the app acts for it; true where it did not before. */
+  async actAs(holder: string, installation: string, until: number): Promise<boolean> {
+    const isFirst = keepIdentity(this.#sql, holder, installation, until)
+    await this.#arm(until)
+    return isFirst
+  }
+
   /** A resource server has taken this generation's token, which came in the place of a refused one. */
   accepted(generation: Generation): void {
     unmarkRefused(this.#sql, generation)
@@ -344,6 +379,7 @@ export class Vault extends DurableObject<Env> {
     const { id, version, epoch } = record
     const isRow = (await this.#connection().status())?.status !== 'corrupt'
     await store.write(isRow ? { is: 'row', id, version, epoch } : { is: 'corrupt', record }, null)
+    forgetInstalled(this.#sql)
     if (former) await this.#release(former.account)
   }
 
@@ -397,6 +433,10 @@ export class Vault extends DurableObject<Env> {
       await this.#clearShadows()
       const left = forgetDepartures(this.#sql, Date.now())
       if (left !== null) await this.#arm(left + 1)
+      for (const sweepOne of [sweepInstalled, sweepIdentities]) {
+        const next = sweepOne(this.#sql, Date.now())
+        if (next !== null) await this.#arm(next)
+      }
       await this.#forgetEpoch()
       await this.#tellRuns()
       await this.#sweep()
@@ -425,6 +465,21 @@ export class Vault extends DurableObject<Env> {
     // Whoever asked chose this object by the claims; another one's capability is none here.
     if (claims.owner.kind !== owner.kind || claims.owner.id !== owner.id)
       throw new LatchkeyError('capability_invalid')
+  }
+
+  /** False where there is somebody who may know, and who could not be asked. */
+  async #listInstallations(): Promise<boolean> {
+    const app = openApp(this.env)
+    const provider = providerNamed(app, this.#key.provider)
+    const result = await this.#fetch(redeemedValidityMs)
+    if (result.outcome !== 'ok') return result.outcome !== 'temporarily_unavailable'
+    if (Date.now() - this.#listFailedAt < listAgainMs) return false
+    const all = await listInstallations(app, provider, result.accessToken)
+    this.#listFailedAt = all ? 0 : Date.now()
+    // What somebody else's token has shown, or one that ended meanwhile, is not kept.
+    const isCurrent = (await this.#held())?.id === result.generation.id
+    if (all && isCurrent) await this.#arm(keepInstalled(this.#sql, all, Date.now()))
+    return all !== undefined
   }
 
   #isRefused(pair: Generation): boolean {
@@ -664,6 +719,7 @@ export class Vault extends DurableObject<Env> {
       askedAt,
     })
     if (result.outcome !== 'ok') return { ok: false, code: result.outcome }
+    forgetInstalled(this.#sql)
     if (result.replaced !== former?.account && isAnother(result.replaced)) this.#raiseEpoch()
     // Clearing and writing this place was one step; what else the plan clears lies elsewhere.
     for (const { action, scope, id } of steps)
@@ -681,6 +737,7 @@ export class Vault extends DurableObject<Env> {
     if (result.outcome === 'ok' && result.deleted) {
       this.#raiseEpoch()
       this.#endRuns('connection_revoked')
+      forgetInstalled(this.#sql)
     }
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
     const end = await this.#tombstoneEnd(openApp(this.env))
@@ -775,6 +832,8 @@ function freshMark(): number {
 const ends: ReadonlySet<News['news']> = new Set(['terminal', 'lost_in_flight'])
 
 const tellAgainMs = 5_000
+/** A provider that does not answer is not waited for by every caller. */
+const listAgainMs = 30_000
 
 /** Somebody has to look. */
 const alerts: ReadonlySet<News['news']> = new Set([
