@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { TestProject } from 'vitest/node'
 import { startAuthorizationServer } from '../../wrangler/dev/authorization-server.ts'
 import { startGitHubApps } from '../servers/github-apps.ts'
-import { baseUrl, clientId, clientSecret, faults } from './variables.ts'
+import { appSecret, baseUrl, clientId, clientSecret, faults } from './variables.ts'
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const port = await freePort()
@@ -34,7 +34,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const github = await startGitHubApps({
     clientId,
-    clientSecret,
+    clientSecret: appSecret,
     redirectUris: ['app', 'app-too'].map((name) => `${baseUrl}/callback/${name}`),
     publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     settings: { latencyMs: [0, 0] },

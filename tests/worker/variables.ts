@@ -3,6 +3,8 @@
 export const baseUrl = 'http://127.0.0.1:8787'
 export const clientId = 'latchkey-test'
 export const clientSecret = 'test: a secret+with/odd characters%'
+/** GitHub's consist of letters and digits, and its API takes them as they are. */
+export const appSecret = '0123456789abcdef0123456789abcdef01234567'
 export const webhookSecret = 'test: what a provider signs its deliveries with'
 export const keys = 'test-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
 export const principalKeys = 'caller-1:HxscHRobGBkWFxQVEhMQEQ4PDA0KCwgJBgcEBQIDAAE='
@@ -77,7 +79,7 @@ export function testVariables(
   for (const fault of faults) providers[fault] = { ...provider, tokenUrl: `${tokenServer}/token/${fault}` }
   const secrets = Object.keys(providers).map((name) => [
     `${name.toUpperCase().replaceAll('-', '_')}_CLIENT_SECRET`,
-    clientSecret,
+    name.startsWith('app') ? appSecret : clientSecret,
   ])
   return {
     HOOKED_WEBHOOK_SECRET: webhookSecret,

@@ -2,8 +2,9 @@
 import type { Place, ProviderSettings, Rule, RulePath, TokenSourceChoice, TokenSourceFacts } from 'latchkey'
 import type { TokenResult } from 'latchkey/connection'
 import type { App } from './app.ts'
-import type { Installed, Minted } from './app-api.ts'
+import type { Minted } from './app-api.ts'
 import { logFailure } from './failure.ts'
+import type { Seen } from './installed.ts'
 import { installationName, vaultName } from './names.ts'
 import { Refusal } from './refusal.ts'
 import type { ConnectionStatus } from './vault.ts'
@@ -67,9 +68,12 @@ export function standingAs(status: ConnectionStatus['status'] | undefined): Stan
   }
 }
 
-interface Seen extends Installed {
+interface Known extends Seen {
   readonly owner: Place
 }
+
+/** Of the provider's clock and ours. */
+const skewMs = 60_000
 
 /** What each place knows of the account's installations, corrected by what the provider has said since. */
 async function look(
@@ -77,7 +81,7 @@ async function look(
   { name: provider }: ProviderSettings,
   places: readonly Place[],
   account: string,
-): Promise<Seen[] | undefined> {
+): Promise<Known[] | undefined> {
   const { env, config } = app
   try {
     const found = await Promise.all(
@@ -91,17 +95,20 @@ async function look(
           const vault = env.VAULT.getByName(
             vaultName(config.baseUrl, { owner: { kind, id: owner.id }, provider }),
           )
-          return (await vault.installations(account))?.map((one): Seen => ({ ...one, owner }))
+          return (await vault.installations(account))?.map((one): Known => ({ ...one, owner }))
         }),
     )
     if (found.includes(undefined)) return undefined
     const seen = await Promise.all(
       found
         .flatMap((all) => all ?? [])
-        .map(async (one): Promise<Seen[]> => {
+        .map(async (one): Promise<Known[]> => {
           const word = await installationOf(app, provider, one.id).word()
-          if (word === 'deleted') return []
-          return [{ ...one, suspended: word === null ? one.suspended : word === 'suspended' }]
+          if (word?.change === 'deleted') return []
+          // The newer one is right; what is about as old as the list counts where it takes away.
+          const suspended = word?.change === 'suspended'
+          const isNewer = word !== null && word.at >= one.at - (suspended ? skewMs : 0)
+          return [{ ...one, suspended: isNewer ? suspended : one.suspended }]
         }),
     )
     return seen.flat()

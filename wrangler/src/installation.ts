@@ -4,17 +4,16 @@ import { mintToken, type Minted } from './app-api.ts'
 import type { Env } from './env.ts'
 import { installationKeyOf, type InstallationKey } from './names.ts'
 
-/** What the provider has said of an installation since: null where it has said nothing. */
-export type Word = 'suspended' | 'restored' | 'deleted' | null
-
-export interface Change {
-  readonly change: Exclude<Word, null>
+/** What the provider has said of an installation, and when that was so. */
+export interface Word {
+  readonly change: 'suspended' | 'restored' | 'deleted'
   readonly at: number
+}
+
+export interface Change extends Word {
   /** As long as the same may be said again. */
   readonly until: number
 }
-
-type Held = { readonly until: number; readonly sealed: string }
 
 /** GitHub's live for an hour: another one is made this long before the end. */
 const aheadMs = 5 * 60_000
@@ -43,8 +42,7 @@ export class Installation extends DurableObject<Env> {
   /** A token for that repository, good for at least so long: from here, or made now. */
   async token(repository: string, minValidityMs: number): Promise<Minted> {
     const name = repository.toLowerCase()
-    const dead = this.#dead()
-    if (dead) return { outcome: dead }
+    if (this.word()?.change === 'deleted') return { outcome: 'deleted' }
     const held = this.#held(name)
     const left = (held?.expiresAt ?? 0) - Date.now()
     if (held && left >= Math.max(aheadMs, minValidityMs)) return held
@@ -67,11 +65,14 @@ export class Installation extends DurableObject<Env> {
     await this.#arm()
   }
 
-  word(): Word {
+  word(): Word | null {
     const [row] = this.#sql
-      .exec<{ change: string }>('SELECT change FROM word WHERE until > ?', Date.now())
+      .exec<{
+        change: Word['change']
+        at: number
+      }>('SELECT change, at FROM word WHERE until > ?', Date.now())
       .toArray()
-    return (row?.change ?? null) as Word
+    return row ?? null
   }
 
   override async alarm(): Promise<void> {
@@ -81,18 +82,14 @@ export class Installation extends DurableObject<Env> {
     await this.#arm()
   }
 
-  #dead(): 'suspended' | 'deleted' | undefined {
-    const word = this.word()
-    return word === 'suspended' || word === 'deleted' ? word : undefined
-  }
-
   async #mint(repository: string): Promise<Minted> {
     const app = openApp(this.env)
     const { provider, id } = this.#key
+    const before = this.word()
     const minted = await mintToken(app, providerNamed(app, provider), id, repository)
     // What ended while the provider was asked counts too.
-    const dead = this.#dead()
-    if (dead) return { outcome: dead }
+    const word = this.word()
+    if (word && word.change !== 'restored' && word.at !== before?.at) return { outcome: word.change }
     if (minted.outcome !== 'ok') return minted
     const bytes = new TextEncoder().encode(minted.accessToken)
     const sealed = app.lk.seal.seal(app.config.keys, bytes, this.#context(repository), {
@@ -106,7 +103,7 @@ export class Installation extends DurableObject<Env> {
 
   #held(repository: string): Extract<Minted, { outcome: 'ok' }> | undefined {
     const [row] = this.#sql
-      .exec<Held>(
+      .exec<{ until: number; sealed: string }>(
         'SELECT until, sealed FROM token WHERE repository = ? AND until > ?',
         repository,
         Date.now(),

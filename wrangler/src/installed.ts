@@ -38,16 +38,26 @@ export function keepInstalled(sql: SqlStorage, all: readonly Installed[], now: n
   return until
 }
 
+/** As it was at that time. */
+export interface Seen extends Installed {
+  readonly at: number
+}
+
 /** Those of an account, without regard to ASCII case; the core takes as many as 64. */
-export const findInstalled = (sql: SqlStorage, account: string, now: number): Installed[] =>
+export const findInstalled = (sql: SqlStorage, account: string, now: number): Seen[] =>
   sql
-    .exec<{ id: string; account: string; suspended: number; writes: number }>(
-      'SELECT id, account, suspended, writes FROM installed WHERE account = ? AND until > ? LIMIT 64',
+    .exec<{ until: number; id: string; account: string; suspended: number; writes: number }>(
+      'SELECT until, id, account, suspended, writes FROM installed WHERE account = ? AND until > ? LIMIT 64',
       account,
       now,
     )
     .toArray()
-    .map(({ suspended, writes, ...one }) => ({ ...one, suspended: suspended === 1, writes: writes === 1 }))
+    .map(({ until, suspended, writes, ...one }) => ({
+      ...one,
+      at: until - rememberMs,
+      suspended: suspended === 1,
+      writes: writes === 1,
+    }))
 
 export function forgetInstalled(sql: SqlStorage): void {
   sql.exec('DELETE FROM installed')

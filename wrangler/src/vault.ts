@@ -11,7 +11,7 @@ import {
 } from 'latchkey/connection'
 import { schema as connectionSchema, sqliteStore } from 'latchkey/stores/sqlite'
 import { openApp, providerNamed, redirectUri, type App } from './app.ts'
-import { listInstallations, type Installed } from './app-api.ts'
+import { listInstallations } from './app-api.ts'
 import { authorizationServer } from './authorization-server.ts'
 import { count, flushSoon } from './counters.ts'
 import { departureSchema, forgetDepartures, isOfDeparted, noteDeparture } from './departures.ts'
@@ -25,6 +25,7 @@ import {
   isListed,
   keepInstalled,
   sweepInstalled,
+  type Seen,
 } from './installed.ts'
 import { report, type Holding } from './ledger.ts'
 import { claimName, connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
@@ -284,7 +285,7 @@ export class Vault extends DurableObject<Env> {
    * Where the app is installed for that account's repositories, as far as this connection's person sees it; null: that
    * could not be found out, which is not nowhere.
    */
-  async installations(account: string): Promise<Installed[] | null> {
+  async installations(account: string): Promise<Seen[] | null> {
     const isKnown = !isListDue(openApp(this.env), this.#sql, Date.now()) || (await this.#listInstallations())
     return isKnown || isListed(this.#sql, Date.now()) ? findInstalled(this.#sql, account, Date.now()) : null
   }
@@ -738,6 +739,8 @@ export class Vault extends DurableObject<Env> {
       this.#raiseEpoch()
       this.#endRuns('connection_revoked')
       forgetInstalled(this.#sql)
+      this.#sql.exec('DELETE FROM identity')
+      this.#sql.exec('DELETE FROM refused_pair')
     }
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
     const end = await this.#tombstoneEnd(openApp(this.env))
