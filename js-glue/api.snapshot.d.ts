@@ -1677,6 +1677,10 @@ export interface ProviderSettings {
   readonly git?: GitHost
   readonly clientSecretName?: string
   readonly webhookSecretName?: string
+  readonly app?: {
+    readonly url: string
+    readonly keyName: string
+  }
   readonly policy: Required<Omit<ReadPolicy, 'only'>>
   readonly deploymentTokenName?: string
 }
