@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { load, type Latchkey } from 'latchkey'
+import type { InstallationControl } from '../servers/installation-control.ts'
+import { remote } from '../servers/remote.ts'
 import { command, run, Workspace } from './client.ts'
 import { startGitStage, type GitStage } from './stage.ts'
 import { startStorage } from './upstream.ts'
@@ -84,6 +86,41 @@ describe('a host that speaks as GitHub does', () => {
       await one.read('.gitconfig'),
     ])
       assert.ok(!text.includes(secret) && !text.includes(capability))
+  })
+
+  test('T51 a person whose token fails in mid-session: the app goes on where it is installed, with one warning', async () => {
+    const control = remote<InstallationControl>(stage.provider.address)
+    const installed = { account: 'team', repositories: ['one'], members: ['eve'] }
+    await control.install(installed)
+    await stage.upstream.create('team/one')
+    await stage.upstream.create('shared/eve')
+    await stage.connect('eve')
+    const { capability, remote: address } = await stage.mint('eve', {
+      repo: repoOf(stage, 'team/one'),
+      ...both,
+    })
+    const workspace = await stage.workspace('eve', capability)
+    await stage.provider.control.revoke('eve')
+    await workspace.must(['clone', '-q', address, 'work'])
+    await commit(workspace, 'file', 'of the app\n')
+    await workspace.must(['-C', 'work', 'push', '-q', 'origin', 'HEAD:main'])
+    const again = await stage.workspace('eve-again', capability)
+    await again.must(['clone', '-q', address, 'work'])
+    assert.equal(await again.read('work/file'), 'of the app\n')
+    const mintings = await control.mintings()
+    assert.deepEqual(
+      mintings.map(({ repositories }) => repositories),
+      [['one']],
+    )
+    assert.equal(stage.ours.worker.log.filter((line) => line.includes('acts_as_app')).length, 1)
+    for (const line of stage.ours.worker.log) assert.ok(!line.includes(mintings[0]!.token))
+    // Where it is not installed nobody acts.
+    const elsewhere = await stage.ask('eve', 'POST', '/api/capabilities', {
+      provider: stage.name,
+      repo: repoOf(stage, 'shared/eve'),
+      can: ['fetch'],
+    })
+    assert.equal(elsewhere.status, 409)
   })
 
   test('the README, word for word', async () => {

@@ -469,6 +469,19 @@ test('T30 T51 git: the person until their token fails, then the app, once and fo
   expect(row!.until).toBe(expiresAt)
 })
 
+test('T51 git: a token that the host refuses, and that cannot be renewed, makes the app act in the same request', async () => {
+  const ada = { subject: fresh('ada') }
+  const team = fresh('team')
+  const name = `once-${crypto.randomUUID()}`
+  await github.install({ account: team, repositories: [name], members: [ada.subject] })
+  await connect(ada)
+  const minted = await mint(ada, repoOf(team, name))
+  await github.revoke(ada.subject)
+  const got = await discover(minted)
+  expect(got).toMatchObject({ status: 200, acts: 'installation; reason=refresh_failed' })
+  expect(await github.isInstallationToken(got.shown ?? '')).toBe(true)
+})
+
 test('T30 a capability without anybody’s login, and one that a disconnect ends, whoever acts', async () => {
   const org = fresh('acme')
   const olga = { subject: fresh('olga'), org, role: 'owner' }

@@ -67,6 +67,8 @@ export interface Upstream {
   readonly response: Response
   /** What was shown last. */
   readonly authorization: string | undefined
+  /** Who acted last. */
+  readonly acts: Credential['acts']
 }
 
 /** One call: the vault verifies the capability once more, and renews a token that is about to end. */
@@ -83,7 +85,8 @@ export async function redeem(
   if (result.outcome === 'refused') throw new Refusal(result.code)
   const standing = standingOf(result)
   const settings = providerNamed(app, provider)
-  if (!settings.app || standing === undefined || rejected) {
+  // In place of a pair that was refused there is another one of the person's, or who acts is asked anew.
+  if (!settings.app || standing === undefined || (rejected && standing === 'good')) {
     if (result.outcome !== 'ok') throw refusal(result)
     return result
   }
@@ -153,7 +156,7 @@ export function outgoingHeaders(from: Headers): Headers {
 }
 
 /** An answer as the client may see it; a body goes through as it comes. */
-export function passBack({ status, headers, body }: Response, { acts }: Partial<Credential> = {}): Response {
+export function passBack({ status, headers, body }: Response, acts?: Credential['acts']): Response {
   const passed = new Headers()
   if (acts) passed.set('latchkey-acts', `${acts.source}; reason=${acts.reason}`)
   for (const name of passedBack) {
@@ -196,7 +199,7 @@ export async function sendWithCredential(
     }
     if (rejected && response.status !== 401 && at === url) waitUntil(accepted(app, holder, credential))
     const location = redirectTarget(response, at)
-    if (location === undefined) return { response, authorization }
+    if (location === undefined) return { response, authorization, acts: credential.acts }
     await response.body?.cancel()
     if (!isRepeatable || !keepsMethod(response.status, method)) throw new Refusal('upstream_redirected')
     secret = followed(follow, at, location, hop) && secret

@@ -95,7 +95,7 @@ async function answer(app: App, call: GitCall): Promise<Response> {
   await refuseUnlessGranted(app, response)
   return body instanceof Uint8Array && tail.endsWith('/batch')
     ? await rewriteBatch(app, holder, { repo, path: call.path, url, right, ...sent })
-    : passBack(response, credential)
+    : passBack(response, sent.acts)
 }
 
 /** Who asks, as far as can be said without asking the vault. */
