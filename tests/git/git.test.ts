@@ -584,7 +584,16 @@ describe('a host that speaks as GitHub does', () => {
       assert.equal(answer.headers.get('www-authenticate'), null)
       assert.equal(stage.upstream.seen.length, 2)
 
-      // A body that went out is gone: nothing is sent twice, and the next one has another token.
+      // And within a quarter of an hour once, without another token, whatever is asked.
+      await stage.provider.control.forget()
+      stage.upstream.seen.length = 0
+      for (let n = 0; n < 3; n += 1)
+        assert.equal((await ask(remote, discovery, basic(capability))).status, 403)
+      assert.equal(stage.upstream.seen.length, 3)
+      assert.equal((await stage.provider.control.history()).length, 0)
+
+      // A new login is a new pair. A body that went out is gone: nothing is sent twice, and the next one has another token.
+      await stage.connect('ada')
       stage.upstream.seen.length = 0
       const headers = { ...basic(capability), 'content-type': 'application/x-git-upload-pack-request' }
       const posted = await ask(remote, '/git-upload-pack', headers, { method: 'POST', body: '0000' })
