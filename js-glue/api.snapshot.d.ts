@@ -134,6 +134,9 @@
 // check: pending passed failed
 // sweep:  keep end
 // chosen:  one none ambiguous mismatch suspended lookup_failed
+// word: none restored suspended deleted
+// knownAs:  live suspended gone
+// minted:  made deleted suspended not_covered misconfigured unanswered
 // userToken:  good none revoked refresh_failed insufficient unreadable misconfigured
 // tokenSource:  user installation none
 // pin: none user installation
@@ -1236,6 +1239,10 @@ export interface InstallationChoice {
   readonly index?: number
   readonly path: RulePath
 }
+export interface Said {
+  readonly change: Exclude<Names<'word'>, 'none'>
+  readonly at: number
+}
 export interface TokenSourceFacts {
   readonly pin?: Names<'pin'>
   readonly user: Names<'userToken'>
@@ -1339,6 +1346,15 @@ export interface Scopes {
     },
     all: readonly Installation[],
   ): InstallationChoice
+  hears(known: Said | undefined, said: Said): boolean
+  knownAs(
+    listed: {
+      suspended: boolean
+      at: number
+    },
+    said?: Said,
+  ): Names<'knownAs'>
+  minted(answer: { status: number; remaining?: string; retryAfter?: string }): Names<'minted'>
   chooseTokenSource(facts: TokenSourceFacts): TokenSourceChoice
   stepIdentity(identity: Identity, choice: TokenSourceChoice, fresh?: string): IdentityStep
   access(facts: { hasToken: boolean; status: number; remaining?: string; retryAfter?: string }): {

@@ -166,9 +166,10 @@ public:
     out.client_id = text_of(entry, "clientId");
     if (!text::is_plain(out.client_id, max_client_id)) return false;
     return read_title(entry, *row, out) && read_urls(entry, *row, out) &&
-           read_git(entry, *row, out) && read_app(entry, *row, out) && read_response_mode(entry, *row, out) &&
-           read_scopes(entry, out) && read_client_kind(entry, *row, out) &&
-           read_policy(entry, out) && read_refresh(entry, *row, out);
+           read_git(entry, *row, out) && read_app(entry, *row, out) &&
+           read_response_mode(entry, *row, out) && read_scopes(entry, out) &&
+           read_client_kind(entry, *row, out) && read_policy(entry, out) &&
+           read_refresh(entry, *row, out);
   }
 
   /// Where in the text the last look went, and what was wrong there.
@@ -461,14 +462,13 @@ Verdict check_providers(std::span<const Var> vars, std::span<json::Node> nodes, 
 
 // RFC 7468: a label, and base64 in lines; what is in it is not looked at here.
 bool is_private_key(std::string_view text) noexcept {
-  for (const std::string_view kind : {std::string_view{"PRIVATE KEY-----"},
-                                      std::string_view{"RSA PRIVATE KEY-----"}}) {
+  for (const std::string_view kind :
+       {std::string_view{"PRIVATE KEY-----"}, std::string_view{"RSA PRIVATE KEY-----"}}) {
     constexpr std::string_view begin = "-----BEGIN ";
     if (text.size() <= max_app_key && text.starts_with(begin) &&
         text.substr(begin.size()).starts_with(kind)) {
-      return std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= ' ' && c <= '~') || c == '\n' || c == '\r';
-      });
+      return std::all_of(text.begin(), text.end(),
+                         [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r'; });
     }
   }
   return false;

@@ -162,16 +162,18 @@ TEST_CASE("config: an app's key, where apps act as themselves") {
   for (const std::string& key :
        {std::string(), std::string("x"), " " + pem, "-----BEGIN PUBLIC KEY-----" + pem, pem + '\0',
         pem + "\x80", pem + std::string(8193 - pem.size(), 'A')}) {
-    CHECK(refuses(with_provider(github, with("P_APP_KEY", key)), Errc::config_invalid, "P_APP_KEY"));
+    CHECK(
+        refuses(with_provider(github, with("P_APP_KEY", key)), Errc::config_invalid, "P_APP_KEY"));
   }
   CHECK(refuses(with_provider(R"("profile":"gitlab","clientId":"c")", with("P_APP_KEY", pem)),
                 Errc::config_invalid, "P_APP_KEY"));
 
-  const Checked elsewhere{with_provider(github + R"(,"appUrl":"https://ghe.example/api/v3")",
-                                        with("P_APP_KEY", pem))};
+  const Checked elsewhere{
+      with_provider(github + R"(,"appUrl":"https://ghe.example/api/v3")", with("P_APP_KEY", pem))};
   REQUIRE(elsewhere.ok());
   CHECK(elsewhere.provider().app_url == "https://ghe.example/api/v3");
-  for (const char* url : {"", "https://a.example/", "https://a.example?x", "http://a.example", "a"}) {
+  for (const char* url :
+       {"", "https://a.example/", "https://a.example?x", "http://a.example", "a"}) {
     INFO(url);
     CHECK(refuses(with_provider(github + R"(,"appUrl":")" + url + '"'), Errc::config_invalid,
                   "LATCHKEY_PROVIDERS"));

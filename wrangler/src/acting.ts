@@ -72,9 +72,6 @@ interface Known extends Seen {
   readonly owner: Place
 }
 
-/** Of the provider's clock and ours. */
-const skewMs = 60_000
-
 /** What each place knows of the account's installations, corrected by what the provider has said since. */
 async function look(
   app: App,
@@ -104,11 +101,8 @@ async function look(
         .flatMap((all) => all ?? [])
         .map(async (one): Promise<Known[]> => {
           const word = await installationOf(app, provider, one.id).word()
-          if (word?.change === 'deleted') return []
-          // The newer one is right; what is about as old as the list counts where it takes away.
-          const suspended = word?.change === 'suspended'
-          const isNewer = word !== null && word.at >= one.at - (suspended ? skewMs : 0)
-          return [{ ...one, suspended: isNewer ? suspended : one.suspended }]
+          const known = app.lk.scope.knownAs(one, word ?? undefined)
+          return known === 'gone' ? [] : [{ ...one, suspended: known === 'suspended' }]
         }),
     )
     return seen.flat()

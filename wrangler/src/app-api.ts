@@ -101,30 +101,24 @@ export async function mintToken(
     body: JSON.stringify({ repositories: [repository] }),
   }).catch(unanswered)
   if (!answer) return { outcome: 'unanswered' }
-  if (answer.status === 201) {
-    const { token, expires_at: until } = read(answer)
-    const expiresAt = typeof until === 'string' ? Date.parse(until) : Number.NaN
-    return isToken(token) && Number.isFinite(expiresAt)
-      ? { outcome: 'ok', accessToken: token, expiresAt }
-      : { outcome: 'unanswered' }
-  }
-  return { outcome: refusalOf(app, answer) }
+  const outcome = mintedAs(app, answer)
+  if (outcome !== 'made') return { outcome }
+  const { token, expires_at: until } = read(answer)
+  const expiresAt = typeof until === 'string' ? Date.parse(until) : Number.NaN
+  return isToken(token) && Number.isFinite(expiresAt)
+    ? { outcome: 'ok', accessToken: token, expiresAt }
+    : { outcome: 'unanswered' }
 }
 
-/** The core reads what such an answer says; what it is about is said by the status. */
-function refusalOf({ lk }: App, answer: OutboundAnswer): Exclude<Minted['outcome'], 'ok'> {
-  const said = new Headers(answer.headers.map(([name, value]): [string, string] => [name, value]))
-  const [remaining, retryAfter] = [said.get('x-ratelimit-remaining'), said.get('retry-after')]
-  const { status } = answer
-  const { access } = lk.scope.access({
-    hasToken: true,
+/** The core reads what such an answer says. */
+function mintedAs({ lk }: App, { status, headers: said }: OutboundAnswer) {
+  const header = (wanted: string): string | undefined => said.find(([name]) => name === wanted)?.[1]
+  const [remaining, retryAfter] = [header('x-ratelimit-remaining'), header('retry-after')]
+  return lk.scope.minted({
     status,
-    ...(remaining !== null && { remaining }),
-    ...(retryAfter !== null && { retryAfter }),
+    ...(remaining !== undefined && { remaining }),
+    ...(retryAfter !== undefined && { retryAfter }),
   })
-  if (access === 'unexpected') return status === 422 ? 'not_covered' : 'unanswered'
-  if (access !== 'token_rejected') return 'unanswered'
-  return status === 404 ? 'deleted' : status === 403 ? 'suspended' : 'misconfigured'
 }
 
 const isToken = (value: unknown): value is string =>

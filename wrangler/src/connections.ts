@@ -227,13 +227,13 @@ export async function giveToken(
   const provider = providerNamed(app, providerName)
   const reference = repoOf(app, provider, repo)
   const only = ownerKind(options.owner)
-  const chosen =
+  const own =
     as === 'installation'
       ? undefined
-      : await chosenBy(app, principal, provider, only, vaultAsk(app, provider, ask))
-  const standing = standingOf(chosen?.answer)
+      : chosen(await choose(app, principal, provider, only, vaultAsk(app, provider, ask)))
+  const standing = standingOf(own?.answer)
   // That it cannot be said now is no reason for the app to act.
-  if (standing === undefined) return granted(chosen)
+  if (standing === undefined) return granted(own)
   const places = readPlaces(app, principal, provider, only)
   const acting = await actingAt(
     app,
@@ -246,7 +246,7 @@ export async function giveToken(
   const told = { reason: acting.reason, path: acting.path }
   switch (acting.source) {
     case 'user':
-      return { ...granted(chosen), acts: 'user', ...told }
+      return { ...granted(own), acts: 'user', ...told }
     case 'installation': {
       const { installation = '', place } = acting
       const token = await installationToken(app, provider, installation, reference.name, minValidityMs)
@@ -258,7 +258,7 @@ export async function giveToken(
     case 'none':
       // The person's own token would be good, and may not be used there.
       if (standing === 'good') throw new Refusal('not_allowed')
-      return granted(chosen)
+      return granted(own)
   }
 }
 
@@ -312,7 +312,9 @@ async function grant(
   ask: (vault: string) => Promise<TokenResult>,
 ): Promise<TokenGrant> {
   const provider = providerNamed(app, providerName)
-  return granted(await chosenBy(app, principal, provider, ownerKind(requested), vaultAsk(app, provider, ask)))
+  return granted(
+    chosen(await choose(app, principal, provider, ownerKind(requested), vaultAsk(app, provider, ask))),
+  )
 }
 
 interface Chosen {
@@ -328,26 +330,19 @@ const vaultAsk =
     return vault === undefined ? Promise.resolve(deploymentAnswer(app, provider)) : ask(vault)
   }
 
-async function chosenBy(
-  app: App,
-  principal: Principal,
-  provider: ProviderSettings,
-  only: OwnerKind | undefined,
-  ask: (place: Place) => Promise<TokenResult>,
-): Promise<Chosen> {
-  const { choice, answer } = await choose(app, principal, provider, only, ask)
+function chosen({ choice, answer }: Awaited<ReturnType<typeof choose>>): Chosen {
   if (!(answer instanceof Unanswered)) return { choice, answer }
   // A vault that does not answer is never taken for an empty one.
   logFailure(answer.error)
   throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
 }
 
-function granted(chosen: Chosen | undefined): TokenGrant {
-  const answer = chosen?.answer
+function granted(own: Chosen | undefined): TokenGrant {
+  const answer = own?.answer
   if (answer === undefined) throw new Refusal('not_connected')
   if (answer.outcome !== 'ok') throw refusal(answer)
   const { accessToken, expiresAt, source: obtained } = answer
-  const source = chosen?.choice.place?.scope
+  const source = own?.choice.place?.scope
   if (source === 'deployment') return { accessToken, expiresAt, generation: null, source, obtained }
   return {
     accessToken,

@@ -1,16 +1,12 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { Said } from 'latchkey'
 import { openApp, providerNamed, random } from './app.ts'
 import { mintToken, type Minted } from './app-api.ts'
 import type { Env } from './env.ts'
 import { installationKeyOf, type InstallationKey } from './names.ts'
 
-/** What the provider has said of an installation, and when that was so. */
-export interface Word {
-  readonly change: 'suspended' | 'restored' | 'deleted'
-  readonly at: number
-}
-
-export interface Change extends Word {
+/** What the provider says. */
+export interface Change extends Said {
   /** As long as the same may be said again. */
   readonly until: number
 }
@@ -58,17 +54,18 @@ export class Installation extends DurableObject<Env> {
 
   /** What was said before this came to us counts no more; a deletion is the last word. */
   async change({ change, at, until }: Change): Promise<void> {
-    const [known] = this.#sql.exec<{ change: string; at: number }>('SELECT change, at FROM word').toArray()
-    if (known && (known.change === 'deleted' || (known.at > at && change !== 'deleted'))) return
+    const known = this.word()
+    if (!openApp(this.env).lk.scope.hears(known ?? undefined, { change, at })) return
     this.#sql.exec('INSERT OR REPLACE INTO word VALUES (1, ?, ?, ?)', change, at, until)
     if (change !== 'restored') this.#sql.exec('DELETE FROM token')
     await this.#arm()
   }
 
-  word(): Word | null {
+  /** What the provider has said last, as long as that may count. */
+  word(): Said | null {
     const [row] = this.#sql
       .exec<{
-        change: Word['change']
+        change: Said['change']
         at: number
       }>('SELECT change, at FROM word WHERE until > ?', Date.now())
       .toArray()
