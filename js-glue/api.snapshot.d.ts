@@ -412,6 +412,7 @@ import type {
   Login,
   LoginResult,
   Status,
+  Token,
   TokenResult,
 } from './connection-types.ts'
 import type { Cause, Generation } from './refresh-types.ts'
@@ -420,6 +421,7 @@ export declare class Connection {
   #private
   constructor(options: ConnectionOptions)
   fetch({ minValidityMs }?: { readonly minValidityMs?: number }): Promise<TokenResult>
+  standing(minValidityMs?: number): Token | undefined
   rotate(generation: Generation): Promise<TokenResult>
   reportRejected(generation: Generation): Promise<TokenResult>
   login(login: Login): Promise<LoginResult>

@@ -85,10 +85,18 @@ export class Connection {
    * Rejects with `time_invalid`; everything else is an outcome.
    */
   fetch({ minValidityMs }: { readonly minValidityMs?: number } = {}): Promise<TokenResult> {
-    const standing = this.#shared.standing(minValidityMs)
+    const standing = this.standing(minValidityMs)
     if (standing !== undefined) return Promise.resolve(standing)
     const validity = minValidityMs === undefined ? undefined : { minValidityMs }
     return this.#run<TokenResult>({ task: 'fetch', ...validity })
+  }
+
+  /**
+   * What `fetch` would give now without looking at the store; undefined where it has to. The same object as long as
+   * nothing is written and the core's answer stands.
+   */
+  standing(minValidityMs?: number): Token | undefined {
+    return this.#shared.standing(minValidityMs)
   }
 
   /** Another token than this generation's, whatever its age. Rejects with `claim_invalid` for what is no generation. */

@@ -117,6 +117,37 @@ test('a vault says only that its answer still holds, and no answer outlives what
   expect([first.accessToken, second.accessToken]).not.toContain((await grant()).accessToken)
 })
 
+test('a mark alone stands for an answer as long as nothing is written, and every call counts once', async () => {
+  await connected()
+  expect(await vault().mark()).toBe(0)
+  const counted = async (work: () => Promise<unknown>): Promise<number> => {
+    const before = await metric('ok')
+    await work()
+    return (await metric('ok')) - before
+  }
+  // The first answer settles what stands, the second one is held, from the third on it is named.
+  const first = await grant()
+  expect(await vault().token(0)).toMatchObject({ result: { accessToken: first.accessToken } })
+  expect(await counted(async () => expect([await grant(), await grant()]).toEqual([first, first]))).toBe(2)
+  const mark = await vault().mark()
+  expect(mark).toBeGreaterThan(0)
+  expect(await vault().token(0, mark)).toBe(mark)
+  // Another length of time is another question.
+  expect(await vault().token(1_000, mark)).toMatchObject({ mark: 0 })
+  expect(await vault().mark()).toBe(0)
+
+  await grant()
+  const second = await grant('rotate', { generation: first.generation })
+  expect(await vault().mark()).toBe(0)
+  // Somebody else was told; what is held here is another answer, and to ask again is the same call.
+  await vault().token(0)
+  await vault().token(0)
+  expect([0, mark]).not.toContain(await vault().mark())
+  expect(await counted(async () => expect((await grant()).accessToken).toBe(second.accessToken))).toBe(1)
+  await ask('/api/connections/good', { method: 'DELETE', headers: { ...bearer('alex'), ...json } })
+  expect(await vault().mark()).toBe(0)
+})
+
 test('T45 rotate and report-rejected mean the generation they name; a stale one changes nothing', async () => {
   await connected()
   const first = await grant()

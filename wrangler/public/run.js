@@ -86,11 +86,13 @@ async function showRun(runId) {
     byId('status').replaceChildren(icon(status), statusWords(status))
     document.title = `${statusWords(status)} – Latchkey`
   }
+  let countdown = 0
   /**
    * @param {'opening' | 'open' | 'lost' | 'closed'} state
    * @param {string} words
    */
   const connection = (state, words) => {
+    clearInterval(countdown)
     if (wire.textContent === words) return
     wire.dataset.wire = state
     wire.textContent = words
@@ -184,7 +186,13 @@ async function showRun(runId) {
         taken()
       }
       if (news.news !== 'dropped') return
-      connection('lost', lostWords(news.reason, news.retryMs))
+      const { reason, retryMs } = news
+      const until = Date.now() + retryMs
+      connection('lost', lostWords(reason, retryMs))
+      // Said once, shown as it passes.
+      countdown = setInterval(() => {
+        wire.textContent = lostWords(reason, until - Date.now())
+      }, 1_000)
       if (marks.length === 0 || marks[marks.length - 1]?.gap) return
       marks.push({ at: marks[marks.length - 1]?.at ?? Date.now(), gap: true })
       events.append(

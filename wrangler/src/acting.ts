@@ -7,7 +7,7 @@ import { logFailure } from './failure.ts'
 import type { Seen } from './installed.ts'
 import { installationName, vaultName } from './names.ts'
 import { Refusal } from './refusal.ts'
-import type { ConnectionStatus } from './vault.ts'
+import type { ConnectionStatus } from './vault-types.ts'
 
 type Standing = TokenSourceFacts['user']
 export type Pin = 'user' | 'installation'

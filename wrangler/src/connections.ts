@@ -27,7 +27,7 @@ import { logFailure } from './failure.ts'
 import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
 import { Refusal } from './refusal.ts'
-import { nothing, type ConnectionStatus, type Generation } from './vault.ts'
+import { nothing, type ConnectionStatus, type Generation } from './vault-types.ts'
 import {
   choose,
   explainWhy,
@@ -212,7 +212,7 @@ const heldIn = (app: App, provider: ProviderSettings, found: readonly Looked[]) 
   ])
 
 /** The first connection in the order of the provider's policy, or the one that is asked for. */
-export async function giveToken(
+export function giveToken(
   app: App,
   principal: Principal,
   providerName: string,
@@ -223,10 +223,22 @@ export async function giveToken(
     throw new Refusal('request_invalid')
   if (as !== undefined && repo === undefined) throw new Refusal('request_invalid')
   const ask = (vault: string) => askToken(app, vault, minValidityMs)
-  if (repo === undefined) return await grant(app, principal, providerName, options.owner, ask)
+  return repo === undefined
+    ? grant(app, principal, providerName, options.owner, ask)
+    : grantAt(app, principal, providerName, { ...options, minValidityMs, repo }, ask)
+}
+
+/** At a repository the app may act in the person's place. */
+async function grantAt(
+  app: App,
+  principal: Principal,
+  providerName: string,
+  { owner, minValidityMs, repo, as }: TokenOptions & { minValidityMs: number; repo: string },
+  ask: (vault: string) => Promise<TokenResult>,
+): Promise<TokenGrant> {
   const provider = providerNamed(app, providerName)
   const reference = repoOf(app, provider, repo)
-  const only = ownerKind(options.owner)
+  const only = ownerKind(owner)
   const own =
     as === 'installation'
       ? undefined

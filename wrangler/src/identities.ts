@@ -25,6 +25,8 @@ export function keepIdentity(sql: SqlStorage, holder: string, installation: stri
   return before.acts === 'user'
 }
 
+export const forgetIdentities = (sql: SqlStorage): void => void sql.exec('DELETE FROM identity')
+
 /** Returns when to come again. */
 export function sweepIdentities(sql: SqlStorage, now: number): number | null {
   sql.exec('DELETE FROM identity WHERE until <= ?', now)

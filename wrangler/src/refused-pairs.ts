@@ -5,7 +5,7 @@
 import type { Owner } from 'latchkey'
 import type { App } from './app.ts'
 import { endTable, standing, type EndTable } from './sweep.ts'
-import type { Generation } from './vault.ts'
+import type { Generation } from './vault-types.ts'
 
 export const refusedPairs: EndTable = { kind: 'rejected_pair', table: 'refused_pair', key: 'pair' }
 
@@ -26,6 +26,8 @@ export function markRefused({ lk }: App, sql: SqlStorage, pair: Generation, now:
 export function unmarkRefused(sql: SqlStorage, pair: Generation): void {
   sql.exec('DELETE FROM refused_pair WHERE pair = ?', pairOf(pair))
 }
+
+export const forgetRefused = (sql: SqlStorage): void => void sql.exec('DELETE FROM refused_pair')
 
 /** What the core reads a place as, where the pair in it is marked. */
 export function isRefused(

@@ -118,9 +118,21 @@ export function heldAs(status: ConnectionStatus | null | Unanswered): Held {
 interface Decided {
   readonly facts: ReadFacts
   readonly places: readonly Place[]
-  /** By what is held in each place, as far as it is known. */
-  readonly choices: Map<string, ReadChoice>
+  /** Before any place has answered. */
+  readonly start: Step
 }
+
+/** Where a question stands: what is held in each place as far as it is known, and what the core makes of that. */
+interface Step {
+  readonly held: readonly Held[]
+  /** Undefined where the first place is asked without a question to the core. */
+  readonly choice: ReadChoice | undefined
+  /** The place that is asked, or that was chosen. */
+  readonly at: number
+  /** By what that place turns out to hold. */
+  readonly after: Map<Held, Step>
+}
+
 const maxDecided = 1_000
 const decided = new WeakMap<ProviderSettings, Map<string, Decided>>()
 
@@ -132,27 +144,31 @@ function decidedFor(
 ): Decided {
   let known = decided.get(provider)
   if (!known) decided.set(provider, (known = new Map<string, Decided>()))
-  const question = JSON.stringify([principal.subject, principal.org, only])
+  const { subject, org } = principal
+  // No two questions are one text: the length says where the organisation's name ends.
+  const question = `${only} ${org === undefined ? '' : `${org.length} ${org}`} ${subject}`
   const found = known.get(question)
   if (found) return found
   const facts = readFacts(principal, provider, only)
   const { places } = app.lk.scope.readPlan(facts)
   const [oldest] = known.keys()
   if (known.size >= maxDecided && oldest !== undefined) known.delete(oldest)
-  const made = { facts, places, choices: new Map<string, ReadChoice>() }
+  const held = places.map((): Held => 'unasked')
+  const start =
+    places.length === 0
+      ? stepTo(app, facts, places, held)
+      : { held, choice: undefined, at: 0, after: new Map<Held, Step>() }
+  const made = { facts, places, start }
   known.set(question, made)
   return made
 }
 
 /** Time is of no matter: no place that is asked here says that something was rejected at a time. */
-function choiceOf(app: App, { facts, places, choices }: Decided, held: readonly Held[]): ReadChoice {
-  const state = held.join()
-  const known = choices.get(state)
-  if (known) return known
+function stepTo(app: App, facts: ReadFacts, places: readonly Place[], held: readonly Held[]): Step {
   const found = places.map(({ scope, id }, n): Candidate => ({ scope, id, held: held[n]! }))
   const choice = app.lk.scope.resolve(facts, found, { now: Date.now() })
-  choices.set(state, choice)
-  return choice
+  const at = places.findIndex(({ scope }) => scope === choice.place?.scope)
+  return { held, choice, at, after: new Map() }
 }
 
 type Answer = TokenResult | Unanswered
@@ -168,29 +184,23 @@ export async function choose(
   only: OwnerKind | undefined,
   ask: (place: Place) => Promise<TokenResult>,
 ): Promise<{ choice: ReadChoice; answer: Answer | undefined }> {
-  const question = decidedFor(app, principal, provider, only)
-  const { places } = question
-  const at = (place: Place | undefined): number => places.findIndex(({ scope }) => scope === place?.scope)
-  const held: Held[] = places.map(() => 'unasked')
+  const { facts, places, start } = decidedFor(app, principal, provider, only)
   const answers: (Answer | undefined)[] = []
-  for (let next = 0; ;) {
-    const place = places[next]
-    if (place) {
-      const answer = await asked(ask, place)
-      answers[next] = answer
-      held[next] = heldBy(answer)
+  for (let step = start; ;) {
+    const { choice, at, after } = step
+    const place = places[at]
+    if (choice !== undefined && (choice.outcome !== 'ask' || !place)) return { choice, answer: answers[at] }
+    let answer: Answer
+    try {
+      answer = await ask(place!)
+    } catch (error) {
+      answer = new Unanswered(error)
     }
-    const choice = choiceOf(app, question, held)
-    next = at(choice.place)
-    if (choice.outcome !== 'ask') return { choice, answer: answers[next] }
-  }
-}
-
-async function asked(ask: (place: Place) => Promise<TokenResult>, place: Place): Promise<Answer> {
-  try {
-    return await ask(place)
-  } catch (error) {
-    return new Unanswered(error)
+    answers[at] = answer
+    const held = heldBy(answer)
+    let next = after.get(held)
+    if (!next) after.set(held, (next = stepTo(app, facts, places, step.held.with(at, held))))
+    step = next
   }
 }
 
