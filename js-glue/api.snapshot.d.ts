@@ -157,7 +157,7 @@
 // found:  running finished window_passed aborted
 // life:  ended alive in_flight silent latched grace_spent too_old
 // terminal: none done error missing_api_key loop_limit auto_continue
-// runCause: none run_terminal_event_missing stale_run connection_revoked reconnect_required idle_limit
+// runCause: none run_terminal_event_missing stale_run connection_revoked reconnect_required idle_limit connection_idle erased
 // ending:  wait keep reconcile append
 // kept:  running within_window window_passed no_completion
 // recovery:  reconnect replay post refuse
@@ -696,6 +696,7 @@ export interface RowDescription extends Generation {
   readonly accessExpiresAt: number | null
   readonly refreshExpiresAt: number | null
   readonly endedAt: number | null
+  readonly endsAt: number | null
   readonly leasedUntil: number | null
   readonly nextAttemptAt: number | null
   readonly failures: number
@@ -1433,7 +1434,24 @@ export interface Capabilities {
   ): CapabilityClaims & {
     readonly issuedAt: number
   }
+  redeem(
+    claims: Pick<CapabilityClaims, 'purpose' | 'provider' | 'repo' | 'can'>,
+    asked: {
+      own: string
+      repo: string
+    },
+  ): CapabilityEnder
+  revoke(
+    epoch: number,
+    ctx: {
+      now: number
+    },
+  ): {
+    readonly epoch: number
+    readonly keepUntil: number
+  }
 }
+export type CapabilityEnder = 'connection' | 'session'
 export interface Upstreams {
   check(
     repo: RepoPlace,

@@ -373,4 +373,22 @@ Result<Claims> verify(keys::Ring ring, std::string_view text, const Expected& ex
   return out;
 }
 
+Result<Ender> redeem(const Claims& claims, std::string_view own, std::string_view repo) noexcept {
+  constexpr unsigned whole = can_fetch | can_push;
+  const bool is_own = claims.provider == own;
+  if (claims.purpose != Purpose::git || !own.starts_with(session_prefix) ||
+      own.size() == session_prefix.size() ||
+      (!is_own && claims.provider.starts_with(session_prefix)) || (claims.can & whole) != whole) {
+    return Errc::not_allowed;
+  }
+  if (claims.repo.empty() || claims.repo != repo) return Errc::repository_mismatch;
+  return is_own ? Ender::session : Ender::connection;
+}
+
+Revocation revoke(std::uint32_t epoch, UnixMillis now) noexcept {
+  constexpr std::int64_t last = 0xffffffff;
+  const std::int64_t next = std::max(now.to_seconds(), std::int64_t{epoch} + 1);
+  return {static_cast<std::uint32_t>(std::min(next, last)), now.plus(max_life_v2).plus(skew)};
+}
+
 }  // namespace latchkey::capability

@@ -146,7 +146,8 @@ public:
       if (event_.kind == EventKind::begin) begin();
     } else if (event_.kind == EventKind::stored) {
       stored();
-    } else if (event_.kind == EventKind::store_failed || event_.kind == EventKind::store_unknown) {
+    } else if (event_.kind == EventKind::store_failed || event_.kind == EventKind::store_unknown ||
+               contradicts_itself()) {
       not_stored();
     } else if (event_.kind == EventKind::lost || event_.kind == EventKind::row_read) {
       reread();
@@ -165,6 +166,7 @@ private:
   [[nodiscard]] const Flow& flow() const noexcept { return out_.flow; }
 
   [[nodiscard]] Generation generation() const noexcept { return generation_of(row_); }
+  [[nodiscard]] Condition condition() const noexcept { return {generation(), row_.epoch, false}; }
   [[nodiscard]] Doubt doubt() const noexcept { return doubt_of(row_, now_, policy_); }
   [[nodiscard]] bool is_in_flight() const noexcept {
     return refresh::is_in_flight(row_, now_, policy_);
@@ -198,6 +200,14 @@ private:
   [[nodiscard]] bool is_mine() const noexcept {
     return generation() == flow().spent && row_.lease.holder == flow().holder &&
            row_.lease.epoch == flow().epoch;
+  }
+
+  /// The store says that a write has lost, and shows the very row that was to be there: nothing
+  /// that can be relied on, and nothing that may be tried again at once for ever.
+  [[nodiscard]] bool contradicts_itself() const noexcept {
+    if (event_.kind != EventKind::lost || event_.seen == Seen::nothing) return false;
+    const bool corrupt = event_.seen == Seen::corrupt || !is_sound(row_);
+    return flow().condition == (corrupt ? Condition{{}, 0, true} : condition());
   }
 
   [[nodiscard]] Millis left() const noexcept { return between(now_, row_.access_expires_at); }
@@ -235,7 +245,11 @@ private:
     effect.kind = kind;
     return effect;
   }
-  void end() noexcept { flow().phase = Phase::ended; }
+  void go_to(Phase phase, const Condition& condition = {}) noexcept {
+    flow().phase = phase;
+    flow().condition = condition;
+  }
+  void end() noexcept { go_to(Phase::ended); }
   void notify(News news) noexcept {
     Effect& effect = add(EffectKind::notify);
     effect.news = news;
@@ -245,7 +259,7 @@ private:
   void arm(UnixMillis at) noexcept { add(EffectKind::arm).at = at; }
   void ask(EffectKind kind, Phase phase, UnixMillis at) noexcept {
     add(kind).at = at;
-    flow().phase = phase;
+    go_to(phase);
   }
 
   void serve_and_go_on(Source source) noexcept {
@@ -298,14 +312,10 @@ private:
     out_.row = next;
     Effect& effect = add(EffectKind::persist);
     effect.blobs = blobs;
-    if (is_corrupt_) {
-      effect.condition.corrupt = true;
-    } else {
-      effect.condition = {generation(), row_.epoch, false};
-    }
+    effect.condition = is_corrupt_ ? Condition{{}, 0, true} : condition();
     effect.generation = generation_of(next);
     effect.keep_scopes = !flow().reply.tokens.has_scope;
-    flow().phase = phase;
+    go_to(phase, effect.condition);
   }
   [[nodiscard]] Row next_row() const noexcept {
     Row next = row_;
@@ -925,7 +935,8 @@ constexpr Piece flow_pieces[] = {
     {offsetof(Flow, forced), 0},
     {offsetof(Flow, attempted), 0},
     {offsetof(Flow, waited), 0},
-    {offsetof(Flow, min_validity), 5 * 8 + 2 * (16 + 8)},
+    {offsetof(Flow, min_validity), 5 * 8 + 2 * (16 + 8) + (16 + 8 + 8)},
+    {offsetof(Flow, condition.corrupt), 0},
     {offsetof(Flow, reply), 2},
     {offsetof(Flow, reply.retry_after), 3 * 8},
     {offsetof(Flow, reply.tokens.has_refresh), 0},
@@ -944,7 +955,7 @@ constexpr std::size_t size_of(Pieces pieces) noexcept {
 }
 // A new member is either in a piece or changes one of these.
 static_assert(size_of(row_pieces) == row_size && sizeof(Row) == 184);
-static_assert(size_of(flow_pieces) == flow_size && sizeof(Flow) == 152);
+static_assert(size_of(flow_pieces) == flow_size && sizeof(Flow) == 192);
 static_assert(std::endian::native == std::endian::little);
 
 void write(const void* object, Pieces pieces, std::uint8_t* out) noexcept {
@@ -1018,6 +1029,7 @@ bool is_sound(const Flow& flow) noexcept {
   return flow.task <= Task::erase && flow.phase <= Phase::ended && flow.settle <= Settle::keep &&
          flow.cause <= Cause::erased && flow.min_validity.value >= 0 && is_time(flow.give_up_at) &&
          is_time(flow.at) && flow.epoch < max_counter && flow.spent.version < max_counter &&
+         flow.condition.generation.version < max_counter && flow.condition.epoch < max_counter &&
          flow.reply.kind >= ReplyClass::ok && flow.reply.kind <= ReplyClass::not_understood &&
          flow.reply.doubt <= Doubt::silent && flow.receipt.reason <= Reason::corrupt;
 }
@@ -1161,6 +1173,13 @@ Standing standing(const Row& row, UnixMillis now) noexcept {
   }
   const bool ours = row.cause == Cause::disconnected || row.cause == Cause::erased;
   return ours ? Standing::disconnected : Standing::revoked;
+}
+
+UnixMillis ends_at(const Row& row) noexcept {
+  if (row.status != Status::live) return never;
+  const auto access = row.access_expires_at;
+  const auto refresh = row.refresh_expires_at;
+  return row.has_refresh && refresh.value > access.value ? refresh : access;
 }
 
 Errc to_errc(Outcome outcome) noexcept {

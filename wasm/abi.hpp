@@ -439,6 +439,7 @@ struct RefreshRowReply {
   double access_expires_at_ms;
   double refresh_expires_at_ms;
   double ended_at_ms;
+  double ends_at_ms;
   double leased_until_ms;
   double next_attempt_at_ms;
   refresh::Id id;
@@ -772,6 +773,7 @@ inline constexpr Field refresh_row_reply[] = {
     LK_FIELD(RefreshRowReply, access_expires_at_ms),
     LK_FIELD(RefreshRowReply, refresh_expires_at_ms),
     LK_FIELD(RefreshRowReply, ended_at_ms),
+    LK_FIELD(RefreshRowReply, ends_at_ms),
     LK_FIELD(RefreshRowReply, leased_until_ms),
     LK_FIELD(RefreshRowReply, next_attempt_at_ms),
     LK_FIELD(RefreshRowReply, id),

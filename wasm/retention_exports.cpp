@@ -196,7 +196,7 @@ LK_EXPORT(lk_retention_terminal)
     auto why = Cause::none;
     n.name(status, Status::running, Status::aborted, persisted);
     n.name(end, Terminal::none, Terminal::auto_continue, log.end);
-    n.name(cause, Cause::none, Cause::idle_limit, why);
+    n.name(cause, Cause::none, Cause::erased, why);
     const auto seq = UnixMillis::from_f64(last_seq);
     if (n.error() != Errc::ok || !seq) return fail(Errc::claim_invalid);
     log.last_seq = static_cast<std::uint64_t>(seq->value);

@@ -657,6 +657,34 @@ LK_DECISION(lk_capability_attenuate) {
   return Errc::ok;
 }
 
+LK_DECISION(lk_capability_redeem) {
+  capability::Claims claims;
+  claims.purpose = q.one_of<capability::Purpose>(1, 2);
+  claims.can = q.number(1, capability::can_all);
+  claims.provider = q.text();
+  claims.repo = q.text();
+  const auto own = q.text();
+  const auto repo = q.text();
+  if (!q.good()) return Errc::capability_invalid;
+  const auto ender = capability::redeem(claims, own, repo);
+  if (!ender) return ender.error();
+  answer.name(*ender);
+  return Errc::ok;
+}
+
+LK_DECISION(lk_capability_revoke) {
+  const std::int64_t epoch = q.digits();
+  const auto now = q.time();
+  if (!q.good() || epoch > 0xffffffff) return Errc::time_invalid;
+  const auto revoked = capability::revoke(static_cast<std::uint32_t>(epoch), now);
+  Writer out{space};
+  json::put_integer(out, revoked.epoch);
+  answer.number(out.size());
+  json::put_integer(out, revoked.keep_until.value);
+  answer.text(text_of(out.written()));
+  return Errc::ok;
+}
+
 LK_EXPORT(lk_capability_verify)
 (std::uint32_t ring, std::uint32_t ring_len, std::uint32_t list, std::uint32_t list_len,
  double now_ms, std::uint32_t free) noexcept {

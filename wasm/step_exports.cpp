@@ -225,6 +225,7 @@ LK_EXPORT(lk_refresh_describe)
     out.access_expires_at_ms = to_f64(decoded->access_expires_at);
     out.refresh_expires_at_ms = to_f64(decoded->refresh_expires_at);
     out.ended_at_ms = come(decoded->ended_at);
+    out.ends_at_ms = to_f64(refresh::ends_at(*decoded));
     out.leased_until_ms = decoded->lease.holder == 0 ? -1.0 : come(decoded->lease.deadline);
     out.next_attempt_at_ms = come(decoded->cool_down.next_attempt_at);
     out.id = decoded->id;

@@ -99,4 +99,46 @@ struct Expected {
 [[nodiscard]] Result<Claims> verify(keys::Ring ring, std::string_view text,
                                     const Expected& expected, MutBytes scratch) noexcept;
 
+/// What the providers of the sessions' own capabilities begin with; the session's id follows. No
+/// provider can be configured under such a name: they open nothing but their session's credential.
+inline constexpr std::string_view session_prefix = "session:";
+
+/// Whose epoch ends a capability.
+enum class Ender : std::uint8_t { connection = 1, session = 2 };
+
+/// Says whether a session's credential may be given for a verified capability.
+///
+/// The credential allows everything, so that what was narrowed is not traded for something wider;
+/// and it is for one repository, so that the capability has to name it.
+///
+///     purpose  provider           can         repo     result
+///     api      -                  -           -        not_allowed
+///     git      another session's  -           -        not_allowed
+///     git      -                  not both    -        not_allowed
+///     git      -                  fetch push  not it   repository_mismatch
+///     git      `own`              fetch push  it       session
+///     git      any other          fetch push  it       connection
+///
+/// @param own   that the session's own name as their provider: `session_prefix` and its id.
+/// @param repo  that is asked for, canonical.
+/// @return whose end is its end: it is verified once more with that one's epoch; `not_allowed`
+/// (also
+///         where `own` is no such name), `repository_mismatch`.
+[[nodiscard]] Result<Ender> redeem(const Claims& claims, std::string_view own,
+                                   std::string_view repo) noexcept;
+
+/// An owner's epoch after a revocation.
+struct Revocation {
+  std::uint32_t epoch{0};
+  UnixMillis keep_until{};  ///< by then all that it ends have expired, and it can be forgotten
+};
+
+/// Ends every capability that was made so far.
+///
+/// The epoch is in seconds, so that a later one is higher even where this one has been forgotten;
+/// within a second, or where the clock went back, it is one higher than it was.
+///
+/// @param epoch  as it is; 0: there was no revocation, or it has been forgotten.
+[[nodiscard]] Revocation revoke(std::uint32_t epoch, UnixMillis now) noexcept;
+
 }  // namespace latchkey::capability

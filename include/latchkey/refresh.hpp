@@ -15,7 +15,8 @@
 ///       event = its answer; row = the row that came with the answer, if one did
 ///
 ///     question            answers
-///     persist             stored (row = turn.row), lost (row = what is stored instead),
+///     persist             stored (row = turn.row), lost (row = what is stored instead; where that
+///                         is what was to be there, it is taken as store_unknown),
 ///                         store_failed (certainly not written), store_unknown
 ///     wait                row_read (row = a strong read made at `at` or sooner)
 ///     send                reply
@@ -362,6 +363,14 @@ struct Receipt {
   friend constexpr bool operator==(const Receipt&, const Receipt&) noexcept = default;
 };
 
+/// What the stored row must still be; all zero: there is none.
+struct Condition {
+  Generation generation{};
+  std::uint64_t epoch{0};
+  bool corrupt{false};  ///< instead: the very record that did not open
+  friend constexpr bool operator==(const Condition&, const Condition&) noexcept = default;
+};
+
 /// One caller's way from wanting to having. Plain data; `Flow{}` is its start.
 struct Flow {
   Task task{Task::none};
@@ -380,11 +389,12 @@ struct Flow {
   std::uint64_t epoch{0};  ///< of its lease and intent
   Generation named{};  ///< by the caller
   Generation spent{};  ///< that it has its lease for
+  Condition condition{};  ///< of its write that is under way
   Reply reply{};
   Receipt receipt{};
 };
 
-inline constexpr std::size_t flow_size = 130;
+inline constexpr std::size_t flow_size = 163;
 
 /// Writes a flow as bytes, for a driver that keeps it between two steps: little-endian, in the
 /// order of its members, a format number in front.
@@ -463,14 +473,6 @@ enum class News : std::uint8_t {
   discarded = 11,  ///< a pair came after a revocation or a login
   corrupt = 12,  ///< alert
   healed = 13,  ///< what was taken for lost came after all
-};
-
-/// What the stored row must still be; all zero: there is none.
-struct Condition {
-  Generation generation{};
-  std::uint64_t epoch{0};
-  bool corrupt{false};  ///< instead: the very record that did not open
-  friend constexpr bool operator==(const Condition&, const Condition&) noexcept = default;
 };
 
 struct Effect {
@@ -558,6 +560,12 @@ enum class Standing : std::uint8_t {
 /// way, and a live one with an access token that has ended and nothing to renew it with needs
 /// reconnecting.
 [[nodiscard]] Standing standing(const Row& row, UnixMillis now) noexcept;
+
+/// Says when a live connection ends if nothing renews it: with its access token where there is no
+/// refresh token, else with the longer-lived of the two; `never` for one that has ended. A refresh
+/// token's limit is what the provider's papers say, so from then on the provider is to be asked: it
+/// never decides alone.
+[[nodiscard]] UnixMillis ends_at(const Row& row) noexcept;
 
 /// True while somebody holds the lease. One that ends later than a lease can was written by a clock
 /// that is wrong, and binds nobody.

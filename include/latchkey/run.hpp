@@ -145,6 +145,8 @@ enum class Cause : std::uint8_t {
   connection_revoked = 3,  ///< a webhook said so
   reconnect_required = 4,  ///< a refresh came to that
   idle_limit = 5,
+  connection_idle = 6,  ///< its refresh token came to its end unused, or with all its uses
+  erased = 7,  ///< everything that is kept for its person goes
 };
 
 /// The end of a log, read in the transaction in which the plan is carried out.

@@ -10,6 +10,7 @@ if (command !== 'git-credential' || action === undefined) {
 } else {
   let input = ''
   for await (const chunk of process.stdin.setEncoding('utf8')) input += String(chunk)
-  // Nothing is kept here, so there is nothing to store or to erase. A helper that has nothing says nothing.
-  if (action === 'get') process.stdout.write(await gitCredential(input, process.env).catch(() => ''))
+  // Nothing is kept here, so there is nothing to store or to erase. A helper that has nothing tells git nothing.
+  if (action === 'get')
+    process.stdout.write(await gitCredential(input, process.env, console.error).catch(() => ''))
 }

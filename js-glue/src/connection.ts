@@ -22,7 +22,6 @@ import type {
   RefreshEffect,
   RefreshEvent,
   Revoked,
-  RowCondition,
   Seen,
   Traits,
 } from './refresh-types.ts'
@@ -541,21 +540,6 @@ class Run {
     return isPending(read) ? read.then((seen) => ({ kind, seen })) : { kind, seen: read }
   }
 
-  /** A store that says lost and then shows the very row that was to be there has said nothing that can be relied on. */
-  #lost(condition: RowCondition): MaybePromise<RefreshEvent> {
-    const judge = (event: RefreshEvent): RefreshEvent => {
-      const there = this.#record
-      const holds =
-        condition.is === 'row' &&
-        there?.id === condition.id &&
-        there.version === condition.version &&
-        there.epoch === condition.epoch
-      return holds ? { kind: 'store_unknown' } : event
-    }
-    const event = this.#answerWithRow('lost')
-    return isPending(event) ? event.then(judge) : judge(event)
-  }
-
   /** Who has only waited so far has the answer that stands by now: it is what a look at the store would lead to. */
   async #wait(at: number): Promise<RefreshEvent | undefined> {
     await this.#shared.sleep(at - this.#shared.now())
@@ -589,7 +573,7 @@ class Run {
           this.#shared.wake()
           return { kind: 'stored' }
         case 'lost':
-          return this.#lost(effect.condition)
+          return this.#answerWithRow('lost')
         case 'failed':
           return { kind: 'store_failed' }
         case 'unknown':

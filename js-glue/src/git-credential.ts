@@ -16,10 +16,15 @@ export interface Credential {
 const timeoutMs = 10_000
 const longestAnswer = 64_000
 
-/** Answers `get`; nothing where there is nothing to say, so that git goes on to its next helper. */
-export async function gitCredential(input: string, environment: Environment): Promise<string> {
-  const asked = attributes(input)
-  const credential = await find(asked, environment)
+/** What a person is told, on standard error. */
+export type Tell = (line: string) => void
+
+/**
+ * Answers `get`; nothing where there is nothing to say, so that git goes on to its next helper. A person is told why a
+ * session's credential was not given: in a code, with nothing of what git, a file or the network said.
+ */
+export async function gitCredential(input: string, environment: Environment, tell: Tell): Promise<string> {
+  const credential = await find(attributes(input), environment, tell)
   if (!credential) return ''
   const { username, password } = credential
   // A line break in a value would be another attribute.
@@ -41,6 +46,7 @@ function attributes(input: string): ReadonlyMap<string, string> {
 async function find(
   asked: ReadonlyMap<string, string>,
   environment: Environment,
+  tell: Tell,
 ): Promise<Credential | undefined> {
   const { LATCHKEY_URL, LATCHKEY_CONTAINER, LATCHKEY_SESSION } = environment
   const protocol = asked.get('protocol')
@@ -56,7 +62,23 @@ async function find(
   }
   if (!LATCHKEY_SESSION || !/^https?$/.test(protocol)) return undefined
   const url = `${protocol}://${host}/${asked.get('path') ?? ''}`
-  return await ofSession(worker, LATCHKEY_SESSION, capability, url, LATCHKEY_CONTAINER)
+  try {
+    return await ofSession(worker, LATCHKEY_SESSION, capability, url, LATCHKEY_CONTAINER)
+  } catch (error) {
+    tell(`latchkey: no credential from this session: ${error instanceof Refused ? error.code : unavailable}`)
+    return undefined
+  }
+}
+
+const unavailable = 'temporarily_unavailable'
+
+/** The Worker's own code. */
+class Refused extends Error {
+  readonly code: string
+  constructor(said: unknown) {
+    super('refused')
+    this.code = typeof said === 'string' && /^[a-z_]{1,64}$/.test(said) ? said : unavailable
+  }
 }
 
 /** The file is read each time: whoever hands out capabilities replaces it while we work. */
@@ -73,7 +95,7 @@ async function ofSession(
   capability: string,
   url: string,
   container: string | undefined,
-): Promise<Credential | undefined> {
+): Promise<Credential> {
   const response = await fetch(new URL(`/api/sessions/${encodeURIComponent(session)}/credential`, worker), {
     method: 'POST',
     headers: {
@@ -86,7 +108,9 @@ async function ofSession(
     signal: AbortSignal.timeout(timeoutMs),
   })
   const text = await response.text()
-  if (response.status !== 200 || text.length > longestAnswer) return undefined
-  const { username, password } = JSON.parse(text) as Partial<Record<string, unknown>>
-  return typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined
+  if (text.length > longestAnswer) throw new TypeError('too long')
+  const { username, password, error } = JSON.parse(text) as Partial<Record<string, unknown>>
+  if (response.status !== 200) throw new Refused(error)
+  if (typeof username !== 'string' || typeof password !== 'string') throw new TypeError('no credential')
+  return { username, password }
 }

@@ -240,6 +240,8 @@ export interface RowDescription extends Generation {
   readonly refreshExpiresAt: number | null
   /** When it was revoked, or when reconnecting became necessary. */
   readonly endedAt: number | null
+  /** When a live one ends if nothing renews it; from then on its provider is to be asked. */
+  readonly endsAt: number | null
   /** A refresh is under way until then at the latest. */
   readonly leasedUntil: number | null
   readonly nextAttemptAt: number | null

@@ -430,6 +430,7 @@ export function describe(module: Module, row: Uint8Array, now: number): RowDescr
       accessExpiresAt: time('access_expires_at_ms'),
       refreshExpiresAt: time('refresh_expires_at_ms'),
       endedAt: time('ended_at_ms'),
+      endsAt: time('ends_at_ms'),
       leasedUntil: time('leased_until_ms'),
       nextAttemptAt: time('next_attempt_at_ms'),
       failures: byte('failures'),

@@ -296,7 +296,24 @@ export interface Capabilities {
       provider?: string
     },
   ): CapabilityClaims & { readonly issuedAt: number }
+  /**
+   * Says whether a session's whole credential may be given for verified claims, and whose epoch ends them: verify once
+   * more with that. `own`: `session:` and the session's id, which is the provider of its own capabilities; `repo`: the
+   * canonical clone URL that is asked for. Throws `not_allowed`, `repository_mismatch`.
+   */
+  redeem(
+    claims: Pick<CapabilityClaims, 'purpose' | 'provider' | 'repo' | 'can'>,
+    asked: { own: string; repo: string },
+  ): CapabilityEnder
+  /**
+   * An owner's epoch once every capability so far is revoked, and until when it has to be kept; 0 stands for one that
+   * there is not. Throws `time_invalid`.
+   */
+  revoke(epoch: number, ctx: { now: number }): { readonly epoch: number; readonly keepUntil: number }
 }
+
+/** Whose end is a capability's end. */
+export type CapabilityEnder = 'connection' | 'session'
 
 export interface Upstreams {
   /** What a request that carries the credential of `repo` does; throws `upstream_url_invalid`, `upstream_host_not_allowed`, `upstream_request_invalid`, `repository_mismatch`. */

@@ -402,6 +402,7 @@ export function storageKey(m: Module, parts: readonly string[]): string {
 const verbs = ['fetch', 'push', 'read', 'write'] as const
 const purposes = [undefined, 'git', 'api'] as const
 const kinds = [undefined, 'user', 'org'] as const
+const enders = [undefined, 'connection', 'session'] as const
 
 /** A place in a list of names, or a number that the core refuses. */
 const indexOr = (names: readonly unknown[], name: unknown): number =>
@@ -487,6 +488,22 @@ export function capabilities(m: Module): Capabilities {
       } finally {
         m.wipe()
       }
+    },
+    redeem({ purpose, provider, repo, can }, asked) {
+      const small = [indexOr(purposes, purpose), verbBits(can)]
+      try {
+        const texts = [provider, said(repo), asked.own, asked.repo]
+        return enders[ask(m, 'lk_capability_redeem', small, texts).numbers[0]!]!
+      } catch (error) {
+        throw asRefusal(error, 'capability_invalid')
+      }
+    },
+    revoke(epoch, { now }) {
+      const {
+        numbers: [end],
+        texts: [found],
+      } = ask(m, 'lk_capability_revoke', [], [digits(epoch), digits(now)])
+      return { epoch: Number(found!.slice(0, end)), keepUntil: Number(found!.slice(end)) }
     },
   }
 }

@@ -404,6 +404,18 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       ],
       data: ['1'],
     },
+    {
+      name: 'capability.redeem',
+      run: lk.capability.redeem,
+      args: () => {
+        const { purpose, provider, repo, can } = capabilityClaims()
+        return [
+          { purpose, provider, repo, can },
+          { own: 'session:s-1', repo },
+        ]
+      },
+    },
+    { name: 'capability.revoke', run: lk.capability.revoke, args: () => [7, { now }] },
     { name: 'guard.name', run: lk.guard.name, args: () => ['1700000000.123456'], data: ['0'] },
     { name: 'guard.key', run: lk.guard.key, args: () => [['repo-access', 'alex']], free: ['0.0', '0.1'] },
     {

@@ -238,6 +238,7 @@ describe('step', () => {
       accessExpiresAt: now + 7_600_000,
       refreshExpiresAt: null,
       endedAt: null,
+      endsAt: null,
       leasedUntil: null,
       nextAttemptAt: null,
       failures: 0,
@@ -257,6 +258,14 @@ describe('step', () => {
     assert.ok(effect?.kind === 'serve')
     assert.equal(effect.at, null)
     assert.equal(say(row!, now).accessExpiresAt, null)
+  })
+
+  it('what nothing can renew ends with its access token', () => {
+    const alone = { ...login, tokens: { ...facts, hasRefresh: false } } as RefreshEvent
+    const { row } = step(null, null, alone, at(0))
+    const { endsAt, accessExpiresAt } = say(row!, now)
+    assert.equal(endsAt, accessExpiresAt)
+    assert.equal(typeof endsAt, 'number')
   })
 
   it('odd lifetimes are the profile’s', () => {

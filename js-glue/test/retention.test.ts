@@ -1,6 +1,7 @@
 // What the vectors do not say of `lk.retention`: names, defaults, the warning, whole courses of calls.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { abi } from '../src/abi.gen.ts'
 import type { EraseOutcome, EraseStep, RateWindow, SweepCursor } from '../src/retention-types.ts'
@@ -103,6 +104,44 @@ describe('retention', () => {
     }
     assert.deepEqual(rows, { run: 0, delivery: 0 })
     assert.equal(pauses, 1)
+  })
+
+  it('T67: in a real store a schedule advances once for every run, however it ends and whoever says so again', () => {
+    const minute = 60_000
+    const ends = ['success', 'failure', 'bad payload', 'duplicate'] as const
+    for (const first of ends)
+      for (const second of ends) {
+        const database = new DatabaseSync(':memory:')
+        database.exec('CREATE TABLE feed (running INTEGER, slot INTEGER, next INTEGER, advances INTEGER)')
+        database.prepare('INSERT INTO feed VALUES (1, ?, ?, 0)').run(now, now)
+        const end = (by: string, at: number, every = '15m'): string => {
+          database.exec('BEGIN IMMEDIATE')
+          // A bad payload fails the run; it ends all the same.
+          const { changes } = database.prepare('UPDATE feed SET running = 0 WHERE running = 1').run()
+          const { slot } = database.prepare('SELECT slot FROM feed').get() as { slot: number | null }
+          const due = { every, anchor: now, matched: changes === 1, ...(slot !== null && { slot }) }
+          const { action, nextAt } = retention.schedule(due, at)
+          if (action !== 'none')
+            database.prepare('UPDATE feed SET next = ?, advances = advances + 1').run(nextAt ?? null)
+          database.exec('COMMIT')
+          return `${by}: ${action}`
+        }
+        const state = () => database.prepare('SELECT next, advances FROM feed').get() as object
+        assert.equal(end(first, now + minute), `${first}: tick`)
+        assert.equal(end(second, now + 16 * minute), `${second}: none`)
+        assert.deepEqual({ ...state() }, { next: now + 15 * minute, advances: 1 })
+        // Runs by hand have no slot: any number of them before the next tick skips none.
+        for (let runs = 0; runs < 3; runs += 1) {
+          database.exec('UPDATE feed SET running = 1, slot = NULL')
+          end(first, now + (2 + runs) * minute)
+          assert.deepEqual({ ...state() }, { next: now + 15 * minute, advances: 2 + runs })
+        }
+        // A schedule that cannot be read waits for somebody, and does not fire.
+        database.exec('UPDATE feed SET running = 1')
+        assert.equal(end(second, now + minute, '* * * * *'), `${second}: parked`)
+        assert.deepEqual({ ...state() }, { next: null, advances: 5 })
+        database.close()
+      }
   })
 
   it('T49: an erasure is carried out by its own answers, and tried again where it failed', () => {

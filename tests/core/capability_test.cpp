@@ -319,3 +319,78 @@ TEST_CASE("E2 C6 attenuation: random chains as a slow model says") {
     CHECK(read->expires_at.value == end);
   }
 }
+
+TEST_CASE("E2 T15 redeem: every purpose, provider, set of verbs and repository, as a table says") {
+  constexpr std::string_view own = "session:s-1";
+  constexpr std::string_view other = "https://github.com/octo/other.git";
+  constexpr std::string_view providers[] = {own,        "session:s-2", "session:s-10",
+                                            "session:", "session:s",   "session",
+                                            "github",   "xsession:s-1"};
+  // The slow, obvious reading.
+  const auto expected = [](Purpose purpose, std::string_view provider, unsigned can,
+                           std::string_view repo, std::string_view asked) -> std::string {
+    if (purpose == Purpose::api) return "not_allowed";
+    const bool sessions = provider.substr(0, 8) == "session:";
+    if (sessions && provider != "session:s-1") return "not_allowed";
+    if ((can & 1) == 0 || (can & 2) == 0) return "not_allowed";
+    if (repo.empty() || repo != asked) return "repository_mismatch";
+    return sessions ? "session" : "connection";
+  };
+  const auto told = [](const Result<Ender>& ender) -> std::string {
+    if (!ender) return test::name(ender);
+    return *ender == Ender::session ? "session" : "connection";
+  };
+  int rows = 0;
+  for (const Purpose purpose : {Purpose::git, Purpose::api}) {
+    for (const auto provider : providers) {
+      for (std::uint8_t can = 1; can <= can_all; ++can) {
+        for (const std::string_view repo : {hello, other, std::string_view{}}) {
+          for (const std::string_view asked : {hello, std::string_view{}}) {
+            Claims claims = usual();
+            claims.purpose = purpose;
+            claims.provider = provider;
+            claims.can = can;
+            claims.repo = repo;
+            CAPTURE(provider, can, repo, asked);
+            CHECK(told(redeem(claims, own, asked)) ==
+                  expected(purpose, provider, can, repo, asked));
+            // A session without a name of its own gives nothing to anybody.
+            for (const std::string_view bad : {"", "session:", "github", "s-1"}) {
+              CHECK(told(redeem(claims, bad, asked)) == "not_allowed");
+            }
+            ++rows;
+          }
+        }
+      }
+    }
+  }
+  CHECK(rows == 2 * 8 * 15 * 3 * 2);
+}
+
+TEST_CASE(
+    "T28 revoke: the next epoch ends all that was made, and is kept as long as any could live") {
+  for (const std::int64_t ms :
+       {std::int64_t{0}, std::int64_t{999}, std::int64_t{1000}, now.value, now.value + 999}) {
+    for (const std::uint32_t epoch : {0U, 1U, 7U, 1'767'225'599U, 1'767'225'600U, 1'767'225'601U}) {
+      const auto revoked = revoke(epoch, {ms});
+      CHECK(revoked.epoch > epoch);
+      CHECK(revoked.epoch >= ms / 1000);
+      CHECK(revoked.keep_until == UnixMillis{ms}.plus(max_life_v2).plus(skew));
+    }
+  }
+  CHECK(revoke(0xffffffff, now).epoch == 0xffffffff);
+  CHECK(revoke(0xfffffffe, now).epoch == 0xffffffff);
+
+  // Made at the last moment, on a clock as far ahead as is allowed, for as long as can be: it has
+  // expired when the epoch is forgotten.
+  auto claims = usual();
+  const auto ahead = now.plus(skew);
+  claims.expires_at = ahead.plus(max_life_v2);
+  const auto text = make(claims, ahead);
+  const auto revoked = revoke(claims.epoch, now);
+  CHECK(ask(text, {now, "box-1", claims.epoch}) == "ok");
+  CHECK(ask(text, {now, "box-1", revoked.epoch}) == "capability_revoked");
+  CHECK(ask(text, {revoked.keep_until, "box-1", 0}) == "capability_expired");
+  CHECK(ask(text, {{revoked.keep_until.value - 1}, "box-1", revoked.epoch}) ==
+        "capability_revoked");
+}

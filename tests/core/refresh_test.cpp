@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -871,6 +872,80 @@ TEST_CASE("T55 refresh: an intent whose write is not known to have happened is l
   }
 }
 
+TEST_CASE(
+    "T55 refresh: a write that has lost against nothing is tried again later, and not for ever") {
+  constexpr Task tasks[] = {Task::fetch, Task::rotate, Task::report_rejected, Task::alarm,
+                            Task::login, Task::revoke, Task::disconnect,      Task::erase};
+  std::set<Phase> phases;
+  for (const Rotation rotation : rotations) {
+    for (const Task task : tasks) {
+      for (const bool live_revocation : {false, true}) {
+        // What is stored: nothing, a token to refresh, one in doubt, one that is no good, a record
+        // that does not open.
+        for (unsigned stored = 0; stored < 5; ++stored) {
+          // The store works for so many writes.
+          for (unsigned good = 0; good < 4; ++good) {
+            Row row = stored == 0 ? Row{} : stored == 2 ? in_doubt({-1}) : live({-1});
+            row.rejected = stored == 3;
+            Driver a{row, rotation};
+            a.traits.revocation_needs_live = live_revocation;
+            const Seen seen = stored == 4 ? Seen::corrupt : Seen::row;
+            a.begin(task, {.seen = seen,
+                           .generation = task == Task::login ? Generation{id_of(2), 0}
+                                                             : Generation{id_of(1), 7}});
+            CAPTURE(rotation, task, live_revocation, stored, good);
+            unsigned turns = 0;
+            unsigned at_once = 0;
+            while (a.question) {
+              // A caller who waits looks every 50 ms, for 20 s at the most.
+              REQUIRE(++turns < 1'000);
+              switch (a.question->kind) {
+              case EffectKind::persist: {
+                if (a.writes < good && stored != 4) {
+                  a.write();
+                  break;
+                }
+                // Before it is tried again, somebody waits.
+                REQUIRE(++at_once == 1);
+                phases.insert(a.flow.phase);
+                a.row = a.stored;
+                Event lost;
+                lost.kind = EventKind::lost;
+                lost.seen = seen;
+                a.tell(lost);
+                break;
+              }
+              case EffectKind::wait:
+                at_once = 0;
+                a.read(seen);
+                break;
+              case EffectKind::send: a.ok(); break;
+              default: a.revoked(Revoked::done); break;
+              }
+            }
+            CHECK((a.answer || task == Task::alarm));
+          }
+        }
+      }
+    }
+  }
+  CHECK(phases.size() == 5);
+}
+
+TEST_CASE("T55 refresh: a write that has lost against another one is decided anew at once") {
+  Row row = live({-1});
+  Driver a{row, Rotation::strict_refused};
+  Driver b{row, Rotation::strict_refused};
+  a.begin(Task::fetch);
+  b.begin(Task::fetch).write();
+  a.write();
+  REQUIRE(a.question);
+  CHECK(a.question->kind == EffectKind::wait);
+  CHECK(a.flow.phase == Phase::waiting);
+  b.ok().write();
+  CHECK(a.read().answer->source == Source::joined);
+}
+
 TEST_CASE("refresh: a lease that took most of its time to be written is given back unused") {
   Row row = live({-1});
   Driver a{row, Rotation::family_revoked};
@@ -1046,6 +1121,27 @@ TEST_CASE("refresh: back-off doubles, stays within its upper half and its limit"
   }
 }
 
+TEST_CASE(
+    "refresh: a live connection ends with the longer-lived of its tokens, any other has ended") {
+  constexpr UnixMillis moments[] = {{1}, {1'000}, never};
+  for (const auto access : moments) {
+    for (const auto refresh : moments) {
+      Row row;
+      row.access_expires_at = access;
+      row.refresh_expires_at = refresh;
+      for (const auto status :
+           {Status::absent, Status::live, Status::reconnect_required, Status::revoked}) {
+        row.status = status;
+        row.has_refresh = false;
+        CHECK(ends_at(row).value == (status == Status::live ? access : never).value);
+        row.has_refresh = true;
+        const auto longer = std::max(access.value, refresh.value);
+        CHECK(ends_at(row).value == (status == Status::live ? longer : never.value));
+      }
+    }
+  }
+}
+
 TEST_CASE("refresh: admit refuses what is not safe") {
   const Traits traits = traits_of(Rotation::strict_refused);
   CHECK(admit(contract, policy, &traits));
@@ -1142,7 +1238,7 @@ TEST_CASE("refresh: a flow reads back, and no other bytes do") {
     encode(*read, again);
     CHECK(again == flipped);
   }
-  for (const std::size_t at : {6U, 7U, 8U, 9U, 124U, 125U, 126U, 127U, 128U}) {
+  for (const std::size_t at : {6U, 7U, 8U, 9U, 130U, 157U, 158U, 159U, 160U, 161U}) {
     auto odd = bytes;
     CHECK(odd[at] <= 1);
     odd[at] = 2;
@@ -1187,6 +1283,7 @@ TEST_CASE(
     flow.epoch = 18 + pick(4);
     flow.give_up_at = start.plus({static_cast<std::int64_t>(pick(9000)) - 5000});
     flow.spent = {id_of(1), 6 + pick(3)};
+    if (pick(2) != 0) flow.condition = {{row.id, row.version}, row.epoch, false};
     flow.named = {id_of(static_cast<std::uint8_t>(pick(3))), 6 + pick(3)};
     flow.reply.kind = static_cast<ReplyClass>(1 + pick(6));
     Event event;
@@ -1310,6 +1407,7 @@ struct Dice {
     flow.epoch = pick(8);
     flow.named = generation();
     flow.spent = generation();
+    flow.condition = {generation(), counter(false), flag()};
     flow.reply = {static_cast<ReplyClass>(1 + pick(6)), one_of(Doubt::silent, false), length(),
                   tokens()};
     flow.receipt = {flag(), flag(), one_of(Reason::corrupt, false)};

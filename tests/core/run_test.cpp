@@ -30,7 +30,9 @@ constexpr Cause all_causes[] = {Cause::none,
                                 Cause::stale_run,
                                 Cause::connection_revoked,
                                 Cause::reconnect_required,
-                                Cause::idle_limit};
+                                Cause::idle_limit,
+                                Cause::connection_idle,
+                                Cause::erased};
 
 constexpr UnixMillis at(std::int64_t offset) { return {t0.value + offset}; }
 

@@ -458,5 +458,21 @@ inline Json verify(const Json& in) {
   if (!claims.container.empty()) out["container"] = claims.container;
   return out;
 }
+inline Json redeem(const Json& in) {
+  const Json& from = in.at("claims");
+  capability::Claims claims;
+  claims.purpose = purpose_of(said(from, "purpose"));
+  claims.provider = said(from, "provider");
+  claims.repo = said(from, "repo");
+  claims.can = bits_of(from.at("can"));
+  const Json& asked = in.at("asked");
+  const auto ender = good(capability::redeem(claims, said(asked, "own"), said(asked, "repo")));
+  return ender == capability::Ender::session ? "session" : "connection";
+}
+inline Json revoke(const Json& in) {
+  const auto revoked =
+      capability::revoke(in.at("epoch").get<std::uint32_t>(), {in.at("now").get<std::int64_t>()});
+  return {{"epoch", revoked.epoch}, {"keepUntil", revoked.keep_until.value}};
+}
 
 }  // namespace latchkey::test::vectors

@@ -698,7 +698,9 @@ const Names causes = {"none",
                       "stale_run",
                       "connection_revoked",
                       "reconnect_required",
-                      "idle_limit"};
+                      "idle_limit",
+                      "connection_idle",
+                      "erased"};
 const Names record_kinds = {"consumed_state", "connect_link", "access_cache",
                             "rejected_pair",  "run",          "delivery",
                             "rate_window",    "session",      "tombstone"};
@@ -1108,6 +1110,8 @@ constexpr Named operations[] = {
     {"capability.mint", vectors::mint},
     {"capability.attenuate", vectors::attenuate},
     {"capability.verify", vectors::verify},
+    {"capability.redeem", vectors::redeem},
+    {"capability.revoke", vectors::revoke},
     {"guard.isLoopbackHost",
      [](const Json& in) -> Json { return url::is_loopback_host(text(in, "host")); }},
     {"guard.request", guard_request},

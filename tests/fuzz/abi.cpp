@@ -72,6 +72,8 @@ std::int32_t lk_upstream_redirect(U32, U32, U32) noexcept;
 std::int32_t lk_upstream_lfs_right(U32, U32, U32) noexcept;
 std::int32_t lk_capability_attenuate(U32, U32, U32) noexcept;
 std::int32_t lk_capability_mint(U32, U32, U32, U32, U32, U32, double, U32) noexcept;
+std::int32_t lk_capability_redeem(U32, U32, U32) noexcept;
+std::int32_t lk_capability_revoke(U32, U32, U32) noexcept;
 std::int32_t lk_capability_verify(U32, U32, U32, U32, double, U32) noexcept;
 std::int32_t lk_redact(U32, U32, U32) noexcept;
 std::int32_t lk_webhook_headers(U32, U32, U32) noexcept;
@@ -373,6 +375,8 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
       lk_upstream_redirect,
       lk_upstream_lfs_right,
       lk_capability_attenuate,
+      lk_capability_redeem,
+      lk_capability_revoke,
       lk_scope_leave_target,
   };
   switch (which % 39) {

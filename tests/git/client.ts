@@ -8,7 +8,10 @@ export const command = fileURLToPath(new URL('../../js-glue/dist/cli.js', import
 
 export interface Ran {
   readonly status: number
+  /** Of both streams, as it came. */
   readonly output: string
+  /** What it said of it on standard error. */
+  readonly said: string
 }
 
 export async function attempt(
@@ -19,14 +22,16 @@ export async function attempt(
   const { cwd, env = process.env, input = '' } = options
   const child = spawn(file, args, { ...(cwd !== undefined && { cwd }), env, stdio: 'pipe' })
   let output = ''
+  let said = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stderr.on('data', (text: string) => (said += text))
   child.stdin.on('error', () => undefined).end(input)
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? -1))
   })
-  return { status, output }
+  return { status, output, said }
 }
 
 export async function run(...parameters: Parameters<typeof attempt>): Promise<string> {

@@ -125,7 +125,8 @@ describe('a host that speaks as GitHub does', () => {
 
   test('the README, word for word', async () => {
     const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-    const [, typed = ''] = /## Git without the token\n[^]*?```sh\n([^]*?)```/.exec(readme) ?? []
+    const [, typed = ''] = /```sh\n(export LATCHKEY_URL=https:[^]*?)```/.exec(readme) ?? []
+    assert.notEqual(typed, '')
     const { capability } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
     const script = typed
       .replaceAll('https://keys.example', stage.address)

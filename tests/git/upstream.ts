@@ -1,6 +1,4 @@
-/** A git host: git's own http-backend behind a server that takes living tokens of a provider, and remembers what it saw. */
-import { spawn } from 'node:child_process'
-import { mkdir } from 'node:fs/promises'
+/** The git host that `npm start` has, as a provider of trouble: it remembers what it saw, keeps large files and tells on itself. */
 import {
   createServer,
   request as send,
@@ -10,8 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createHash } from 'node:crypto'
-import { dirname } from 'node:path'
-import { run } from './client.ts'
+import { createRepository, startGitHost, type GitRequest } from '../../wrangler/dev/git-host.ts'
 
 export interface Seen {
   readonly method: string
@@ -63,11 +60,17 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
   const { folder, base = '' } = options
   const seen: Seen[] = []
   const files = new Map<string, Buffer>()
-  const route = new RegExp(`^${base}/([^/]+)/.+?(?:\\.git)?(/(?:info|git-|files).*)$`)
-  const server = createServer((request, response) => {
-    serve(request, response).catch(() => response.destroy())
+  const git = await startGitHost({
+    port: 0,
+    folder,
+    user: options.user,
+    base,
+    whose: options.whose,
+    refusal: 'canary-of-the-provider',
+    before,
+    beside,
   })
-  const address = await listen(server)
+  const { address } = git
   const hosts = [address.slice('http://'.length), 'github.com', 'api.github.com']
   const upstream: Upstream = {
     address,
@@ -76,44 +79,26 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     files,
     intercept: undefined,
     storage: undefined,
-    async create(path) {
-      const at = `${folder}/${path}.git`
-      await mkdir(dirname(at), { recursive: true })
-      await run('git', ['init', '-q', '--bare', '-b', 'main', at])
-      return at
-    },
-    async close() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
+    create: (path) => createRepository(folder, path),
+    close: () => git.close(),
   }
 
-  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function before(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const { method = '', url = '', headers } = request
     const { host = '' } = headers
-    if (!hosts.includes(host)) return forward(request, response)
+    if (!hosts.includes(host)) return done(forward(request, response))
     seen.push({ method, url, headers })
     if (host === 'api.github.com')
-      return json(response, { path: url, canary: headers.authorization?.slice(0, 11) })
-    if (await upstream.intercept?.(request, response)) return
+      return done(json(response, { path: url, canary: headers.authorization?.slice(0, 11) }))
+    if (await upstream.intercept?.(request, response)) return true
     for (const [name, value] of Object.entries(telltale)) response.setHeader(name, value)
-    const path = new URL(url, address).pathname
-    if (path === '/account') return await tellAccount(request, response)
-    const token = tokenOf(headers, options.user)
-    const person = token === undefined ? undefined : await options.whose(token)
-    if (person === undefined) {
-      response.writeHead(401, { 'www-authenticate': 'Basic realm="upstream"' }).end('canary-of-the-provider')
-      return
-    }
-    const [, whose, tail] = route.exec(path) ?? []
-    if (whose !== person && whose !== 'shared') {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('canary-of-the-provider')
-      return
-    }
-    if (tail === '/info/lfs/objects/batch') return await batch(request, response, path)
-    if (tail === '/info/lfs/locks/verify') return json(response, { ours: [], theirs: [] })
-    if (tail?.startsWith('/files/')) return await file(request, response, files, tail.slice(7))
-    backend(request, response, folder, base, person)
+    return new URL(url, address).pathname === '/account' && done(await tellAccount(request, response))
+  }
+
+  async function beside({ request, response, path, tail }: GitRequest): Promise<boolean> {
+    if (tail === '/info/lfs/objects/batch') return done(await batch(request, response, path))
+    if (tail === '/info/lfs/locks/verify') return done(json(response, { ours: [], theirs: [] }))
+    return tail.startsWith('/files/') && done(await file(request, response, files, tail.slice(7)))
   }
 
   async function tellAccount({ headers }: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -193,11 +178,7 @@ async function listen(server: Server): Promise<string> {
   return `http://127.0.0.1:${address.port}`
 }
 
-function tokenOf({ authorization = '' }: IncomingHttpHeaders, user: string): string | undefined {
-  const encoded = /^Basic (.+)$/.exec(authorization)?.[1] ?? ''
-  const [name, token] = Buffer.from(encoded, 'base64').toString().split(':')
-  return name === user ? token : undefined
-}
+const done = (_: void): true => true
 
 function json(response: ServerResponse, value: unknown, type = 'application/json'): void {
   response.writeHead(200, { 'content-type': type }).end(JSON.stringify(value))
@@ -228,63 +209,4 @@ async function bytesOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
   return Buffer.concat(chunks)
-}
-
-/** git-http-backend(1), RFC 3875. */
-function backend(
-  request: IncomingMessage,
-  response: ServerResponse,
-  folder: string,
-  base: string,
-  person: string,
-): void {
-  const { pathname, search } = new URL(request.url ?? '', 'http://upstream.invalid')
-  const { headers } = request
-  // A repository answers without `.git` too.
-  const path = pathname
-    .slice(base.length)
-    .replace(/^((?:\/[^/]+?)+?)(?:\.git)?(?=\/(?:info\/refs|git-))/, '$1.git')
-  const said = {
-    CONTENT_TYPE: headers['content-type'],
-    CONTENT_LENGTH: headers['content-length'],
-    HTTP_CONTENT_ENCODING: headers['content-encoding'],
-    GIT_PROTOCOL: headers['git-protocol'] as string | undefined,
-  }
-  const child = spawn('git', ['http-backend'], {
-    env: {
-      PATH: process.env['PATH'],
-      GIT_PROJECT_ROOT: folder,
-      GIT_HTTP_EXPORT_ALL: '1',
-      GIT_CONFIG_COUNT: '1',
-      GIT_CONFIG_KEY_0: 'safe.directory',
-      GIT_CONFIG_VALUE_0: '*',
-      REMOTE_USER: person,
-      REMOTE_ADDR: '127.0.0.1',
-      REQUEST_METHOD: request.method,
-      PATH_INFO: path,
-      QUERY_STRING: search.slice(1),
-      ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)),
-    },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
-  child.stdin.on('error', () => undefined)
-  request.pipe(child.stdin)
-  response.once('close', () => child.kill())
-  let head = Buffer.alloc(0)
-  const begin = (chunk: Buffer): void => {
-    head = Buffer.concat([head, chunk])
-    const end = head.indexOf('\r\n\r\n')
-    if (end < 0) return
-    child.stdout.off('data', begin)
-    let status = 200
-    for (const line of head.subarray(0, end).toString().split('\r\n')) {
-      const [name = '', value = ''] = line.split(/: (.*)/)
-      if (name === 'Status') status = Number.parseInt(value, 10)
-      else response.setHeader(name, value)
-    }
-    response.writeHead(status)
-    response.write(head.subarray(end + 4))
-    child.stdout.pipe(response)
-  }
-  child.stdout.on('data', begin)
 }

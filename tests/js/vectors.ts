@@ -122,6 +122,9 @@ const operations: Readonly<Record<string, Operation>> = {
     latchkey.capability.attenuate(text, narrowing),
   'capability.verify': ({ latchkey }, { ring, text, expected }) =>
     latchkey.capability.verify(latchkey.keys.parse(ring), text, expected),
+  'capability.redeem': ({ latchkey }, { claims, asked }) => latchkey.capability.redeem(claims, asked),
+  'capability.revoke': ({ latchkey }, { epoch, now }) =>
+    latchkey.capability.revoke(epoch, { now: Number(now) }),
 
   ...asWritten('scope', [
     ...['writePlan', 'deletePlan', 'readPlan', 'resolve', 'mayMutate', 'visible', 'chooseInstallation'],

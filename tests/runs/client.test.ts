@@ -225,6 +225,33 @@ describe('what cannot be had ends once, with its code', () => {
     assert.deepEqual(await resumed(pointer(Date.now(), 5)), ['local attempts_spent'])
     assert.deepEqual(await runsOf('t-lost'), [])
   })
+
+  test('T65: the fifth attempt and the third early death are the last, whoever counts them', async () => {
+    for (const [attempts, deaths, refusal] of [
+      [4, 0, undefined],
+      [5, 0, 'attempts_spent'],
+      [0, 2, undefined],
+      [0, 3, 'keeps_dying'],
+    ] as const)
+      for (const way of ['start', 'resume'] as const) {
+        const thread = newThread()
+        const body = JSON.stringify({ threadId: thread, clientKey: 'k' })
+        const pointer = { clientKey: 'k', body, postedAt: Date.now(), attempts, runId: null }
+        const storage = new Kept([
+          [`latchkey.run.${thread}`, JSON.stringify(pointer)],
+          [`latchkey.run-deaths.${thread}`, String(deaths)],
+        ])
+        const { posts, fetch } = wire((_path, _init, answer) => answer())
+        const runs = open({ storage, fetch })
+        const stream = way === 'start' ? runs.start(thread) : (await runs.resume(thread))!
+        const reading = all(stream)
+        const runId = await stream.runId
+        assert.equal(runId === undefined, refusal !== undefined, `${way} ${attempts} ${deaths}`)
+        assert.equal(posts.length, refusal === undefined ? 1 : 0)
+        if (runId !== undefined) await finish(runId)
+        assert.deepEqual(brief(await reading), [refusal === undefined ? '1 done' : `local ${refusal}`])
+      }
+  })
 })
 
 describe('a connection that breaks', () => {

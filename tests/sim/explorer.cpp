@@ -348,6 +348,9 @@ template <class C> void pass(C& codec, Agent& agent, const World& world) {
   codec.deadline(agent.at);
   if (agent.crashed) return;
   pass(codec, agent.flow);
+  if constexpr (C::reads) {
+    if (agent.asks == Asks::write) agent.flow.condition = agent.write.condition;
+  }
   pass_known(codec, agent, world);
   codec.token(agent.fresh);
   codec.u8(agent.began_lineage);

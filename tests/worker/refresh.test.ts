@@ -136,7 +136,8 @@ test('a mark alone stands for an answer as long as nothing is written, and every
   expect(await vault().token(1_000, mark)).toMatchObject({ mark: 0 })
   expect(await vault().mark()).toBe(0)
 
-  await grant()
+  // Held here again.
+  expect([await grant(), await grant()]).toEqual([first, first])
   const second = await grant('rotate', { generation: first.generation })
   expect(await vault().mark()).toBe(0)
   // Somebody else was told; what is held here is another answer, and to ask again is the same call.

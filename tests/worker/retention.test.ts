@@ -16,7 +16,8 @@ import {
   type KindReport,
   type RetentionReport,
 } from '../../wrangler/src/ledger.ts'
-import { claimName, vaultName } from '../../wrangler/src/names.ts'
+import { claimName, threadName, vaultName } from '../../wrangler/src/names.ts'
+import { indexedRuns } from '../../wrangler/src/run-index.ts'
 import worker from '../../wrangler/src/worker.ts'
 import {
   ask,
@@ -69,6 +70,14 @@ const told = (kind: string, count: number): Promise<KindReport> =>
   })
 const rows = async (): Promise<number> =>
   (await bindings.INDEX!.prepare('SELECT count(*) AS n FROM holdings').first<{ n: number }>())?.n ?? 0
+/** When the rows of the index of runs end. */
+const listed = (count: number): Promise<number[]> =>
+  vi.waitFor(async () => {
+    await indexedRuns(bindings, { limit: 1 })
+    const { results } = await bindings.INDEX!.prepare('SELECT expires FROM runs').all<{ expires: number }>()
+    expect(results).toHaveLength(count)
+    return results.map(({ expires }) => expires)
+  })
 const cron = async (): Promise<void> => {
   const context = createExecutionContext()
   await worker.scheduled(createScheduledController() as never, bindings)
@@ -80,6 +89,10 @@ test('every kind of record is told with its window, and what there is of it', as
   expect(Object.keys(before)).toEqual(Object.keys(lifetimes))
   for (const { kind, windowMs, count } of Object.values(before))
     expect([windowMs, count]).toEqual([lifetimes[kind], 0])
+  // What no sweep reaches is said, with who does: the store, or nobody because there is none.
+  const removers = Object.groupBy(Object.values(before), ({ removedBy }) => removedBy)
+  expect(removers.store?.map(({ kind }) => kind)).toEqual(['access_cache'])
+  expect(removers.nobody?.map(({ kind }) => kind)).toEqual(['rejected_pair', 'rate_window'])
 
   const start = Date.now()
   await connect('alex')
@@ -204,6 +217,80 @@ test('the cron sweeps lines of objects that are gone, two hundred at a time, and
   await bindings.INDEX!.prepare("UPDATE sweep_cursor SET cursor = '{}'").run()
   await Promise.all([sweepIndex(app), sweepIndex(app)])
   expect(await rows()).toBe(1)
+})
+
+test('a cache in KV says that its store ends it; where none is bound there is none; what is derived has no record', async () => {
+  const browser = await Browser.of({ subject: 'ops' })
+  const page = await (await browser.ask('/retention')).text()
+  expect(page).toContain('Repository access: kept for 5 minutes. Expires by itself.')
+  expect(page).toContain('Refused credentials: kept for 15 minutes. None are stored.')
+  expect(page).toContain('PKCE verifiers are not stored')
+  const { ACCESS: _, ...env } = bindings
+  const report = await readRetention(openApp(env as typeof bindings))
+  expect(report.kinds.find(({ kind }) => kind === 'access_cache')?.removedBy).toBe('nobody')
+  expect(report.derived).toEqual(['pkce_verifier'])
+})
+
+test('the cron sweeps the index of runs as well, the first ones to end first', async () => {
+  vi.spyOn(console, 'log').mockImplementation(() => undefined)
+  await listed(0)
+  const insert = bindings.INDEX!.prepare("INSERT INTO runs VALUES (?, ?, 'o', 't', 'completed', NULL, 0, 0)")
+  const now = Date.now()
+  at(now)
+  await bindings.INDEX!.batch([insert.bind(now + minute, 'later'), insert.bind(now, 'over')])
+  for (let from = 0; from < 2_450; from += 50)
+    await bindings.INDEX!.batch(
+      Array.from({ length: 50 }, (_, i) => insert.bind(now - 1 - from - i, `old-${from + i}`)),
+    )
+  await cron()
+  // Its budget is 2,000 rows.
+  const left = await listed(452)
+  expect(Math.min(...left)).toBe(now - 450)
+  await Promise.all([cron(), cron()])
+  expect(await listed(1)).toEqual([now + minute])
+})
+
+test('a thread says what it holds of every kind, each as old as it is, and its sums end', async () => {
+  const now = Date.now()
+  at(now)
+  const start = async () => {
+    const made = await ask('/api/runs', {
+      method: 'POST',
+      headers: { ...bearer('alex'), ...json },
+      body: JSON.stringify({ threadId: 't', clientKey: `k-${Date.now()}`, background: true }),
+    })
+    const { runId } = (await made.json()) as { runId: string }
+    await ask(`/api/runs/${runId}/finish`, {
+      method: 'POST',
+      headers: { ...bearer('alex'), ...json },
+      body: '{}',
+    })
+  }
+  const thread = bindings.THREAD.getByName(threadName(baseUrl, { kind: 'user', id: 'alex' }, 't'))
+  const alarm = () => runInDurableObject(thread, (object) => object.alarm())
+  const due = () => runInDurableObject(thread, (_, { storage }) => storage.getAlarm())
+  await start()
+  await alarm()
+  expect(await told('run', 1)).toMatchObject({ oldest: now, nextDue: now + day + 1 })
+  at(now + day + 1)
+  await alarm()
+  await told('run', 0)
+  const tombstone = await told('tombstone', 1)
+  expect(tombstone).toMatchObject({ oldest: now + day + 1, nextDue: now + day + 1 + lifetimes.tombstone })
+  const today = Math.floor(now / day) * day
+  expect(await told('counter', 1)).toMatchObject({ oldest: today, nextDue: today + 400 * day })
+  at(now + day + 1 + lifetimes.tombstone)
+  await alarm()
+  await told('tombstone', 0)
+  // To the millisecond, and the alarm does not come again and again before.
+  at(today + 400 * day - 1)
+  await alarm()
+  await told('counter', 1)
+  at(today + 400 * day)
+  await runInDurableObject(thread, (_, { storage }) => storage.deleteAlarm())
+  await alarm()
+  await told('counter', 0)
+  expect(await due()).toBeNull()
 })
 
 test('threat T34: an alarm that was lost is made up for by the next one who comes', async () => {

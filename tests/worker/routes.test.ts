@@ -30,11 +30,11 @@ const routes: readonly (readonly [string, readonly string[]])[] = [
   ['/disconnect/good', ['POST']],
   ['/dev/sign-in', ['GET', 'POST']],
   ['/dev/sign-out', ['POST']],
-  ['/api/sessions/s-1', ['GET', 'HEAD']],
+  ['/api/sessions/s-1', ['GET', 'HEAD', 'DELETE']],
   ['/api/sessions/s-1/messages', ['POST']],
   ['/api/sessions/s-1/next', ['POST']],
   ['/api/sessions/s-1/messages/m-1/settle', ['POST']],
-  ['/api/sessions/s-1/capabilities', ['POST']],
+  ['/api/sessions/s-1/capabilities', ['POST', 'DELETE']],
   ['/api/sessions/s-1/credential', ['POST']],
   ['/api/connect-links', ['POST']],
   ['/api/connect-links/x', ['GET', 'HEAD']],
@@ -146,6 +146,8 @@ test('T36: a mutating request with a cookie needs proof that it is ours', async 
     ['/api/sessions/s-1/next', 'POST', json, '{}'],
     ['/api/sessions/s-1/messages/m-1/settle', 'POST', json, '{"outcome":"completed"}'],
     ['/api/sessions/s-1/capabilities', 'POST', json, '{}'],
+    ['/api/sessions/s-1/capabilities', 'DELETE', json, undefined],
+    ['/api/sessions/s-1', 'DELETE', json, undefined],
     ['/api/sessions/s-1/credential', 'POST', json, '{}'],
   ] as const
   for (const [path, method, type, body] of bodies) {

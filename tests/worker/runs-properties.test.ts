@@ -13,7 +13,7 @@ afterEach(() => {
 })
 
 const owner = { kind: 'user', id: 'alex' } as const
-const asker: Asker = { owners: [owner], kind: 'service' }
+const asker: Asker = { owners: [owner], acts: [owner], kind: 'service' }
 const name = threadName(baseUrl, owner, 't')
 const thread = () => bindings.THREAD.getByName(name)
 const start = (clientKey: string) =>

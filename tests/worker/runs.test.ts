@@ -22,13 +22,22 @@ interface As {
   readonly subject?: string
   readonly device?: string
   readonly org?: string
+  readonly role?: string
+  readonly kind?: 'human' | 'service'
 }
-const headersOf = ({ subject = 'alex', device, org }: As): Record<string, string> => ({
+const headersOf = ({
+  subject = 'alex',
+  device,
+  org,
+  role,
+  kind = 'service',
+}: As): Record<string, string> => ({
   authorization: assertion({
     subject,
-    kind: device === undefined ? 'service' : 'device',
+    kind: device === undefined ? kind : 'device',
     ...(device !== undefined && { device }),
     ...(org !== undefined && { org }),
+    ...(role !== undefined && { role }),
   }),
   ...json,
 })
@@ -183,7 +192,16 @@ describe('what is written', () => {
     expect(await told(await write(runId, [step('b', 'x'.repeat(70_000))]))).toEqual([413, 'too_large'])
     const many = Array.from({ length: 101 }, (_, n) => step(`k-${n}`))
     expect(await told(await write(runId, many))).toEqual([413, 'too_large'])
-    await sql('t', "INSERT INTO event SELECT run, 10000, 'far', at, type, NULL, NULL FROM event")
+  })
+
+  test('T65: a log of 10,000 events is full, one of 9,999 is not, and there is room for its end', async () => {
+    const { runId } = await start('t')
+    await write(runId, [step('a')])
+    await sql('t', "INSERT INTO event SELECT run, 9999, 'far', at, type, NULL, NULL FROM event")
+    // The second of two does not fit: neither is written.
+    expect(await told(await write(runId, [step('b'), step('c')]))).toEqual([409, 'run_full'])
+    expect((await view(runId)).lastSeq).toBe(9_999)
+    expect(await (await write(runId, [step('b')])).json()).toMatchObject({ lastSeq: 10_000 })
     expect(await told(await write(runId, [step('c')]))).toEqual([409, 'run_full'])
     expect(await finish(runId)).toMatchObject({ status: 'completed', lastSeq: 10_001 })
   })
@@ -263,8 +281,9 @@ describe('who may', () => {
     expect(await view(runId)).toEqual(before)
   })
 
-  test("a run of an organisation is its members'", async () => {
-    const { runId } = await start('t', { owner: 'org' }, { org: 'acme' })
+  test("a run of an organisation is its members' to read, and nobody else's", async () => {
+    const acme: As = { org: 'acme', role: 'admin' }
+    const { runId } = await start('t', { owner: 'org' }, acme)
     expect((await get(`/api/runs/${runId}`, { subject: 'sam', org: 'acme' })).status).toBe(200)
     expect(await told(await get(`/api/runs/${runId}`, { subject: 'sam', org: 'evil' }))).toEqual([
       403,
@@ -275,6 +294,99 @@ describe('who may', () => {
       403,
       'not_allowed',
     ])
+  })
+
+  // What each may do with a run of themselves (`mine`), and with one of the organisation `acme`.
+  const verbs = ['start', 'read', 'follow', 'find', 'append', 'heartbeat', 'finish', 'abort'] as const
+  const reading = ['read', 'follow', 'find']
+  const working = [...reading, 'append', 'heartbeat', 'finish']
+  type Told = 'ok' | 'not_allowed' | 'run_foreign' | 'device_mismatch' | 'nothing'
+  const only = (allowed: readonly string[], otherwise: Told, more: Partial<Record<string, Told>> = {}) =>
+    verbs.map((verb): Told => more[verb] ?? (allowed.includes(verb) ? 'ok' : otherwise))
+  const foreign = (more: Partial<Record<string, Told>>) => only([], 'run_foreign', more)
+  const acme = (role?: string, more: As = {}): As => ({
+    subject: 'kim',
+    kind: 'human',
+    org: 'acme',
+    ...(role !== undefined && { role }),
+    ...more,
+  })
+  // Of no business of theirs are a start for an organisation that they are not in, and a thread that is not theirs.
+  const stranger = { start: 'not_allowed', find: 'not_allowed' } as const
+  const actors: readonly [string, 'mine' | 'acme', As, readonly Told[]][] = [
+    ['a person', 'mine', { kind: 'human' }, only(verbs, 'ok')],
+    ['a service for them', 'mine', { kind: 'service' }, only(verbs, 'ok')],
+    ['as a member', 'mine', { kind: 'human', org: 'acme', role: 'member' }, only(verbs, 'ok')],
+    ['another person', 'mine', { subject: 'kim', kind: 'human' }, foreign({ start: 'ok', find: 'nothing' })],
+    ['an admin', 'mine', acme('admin'), foreign({ start: 'ok', find: 'nothing' })],
+    ['their device', 'mine', { device: 'd-1' }, only(working, 'not_allowed')],
+    [
+      'another device of theirs',
+      'mine',
+      { device: 'd-2' },
+      only([], 'device_mismatch', { start: 'not_allowed', abort: 'not_allowed', find: 'nothing' }),
+    ],
+    [
+      'a device of that name of another',
+      'mine',
+      { subject: 'kim', device: 'd-1' },
+      foreign({ start: 'not_allowed', abort: 'not_allowed', find: 'nothing' }),
+    ],
+    ['an owner', 'acme', acme('owner'), only(verbs, 'ok')],
+    ['an admin', 'acme', acme('admin'), only(verbs, 'ok')],
+    ['a service that is an admin', 'acme', acme('admin', { kind: 'service' }), only(verbs, 'ok')],
+    ['a member', 'acme', acme('member'), only(reading, 'not_allowed')],
+    ['somebody without a role', 'acme', acme(), only(reading, 'not_allowed')],
+    ['an Admin', 'acme', acme('Admin'), only(reading, 'not_allowed')],
+    ['a service without a role', 'acme', acme(undefined, { kind: 'service' }), only(reading, 'not_allowed')],
+    [
+      'an admin of another',
+      'acme',
+      acme('admin', { org: 'evil' }),
+      foreign({ start: 'ok', find: 'nothing' }),
+    ],
+    ['a person', 'acme', { subject: 'kim', kind: 'human' }, foreign(stranger)],
+    ['its device', 'acme', acme(undefined, { device: 'd-1' }), only(working, 'not_allowed')],
+    [
+      'another device',
+      'acme',
+      acme('admin', { device: 'd-2' }),
+      only([], 'device_mismatch', { start: 'not_allowed', abort: 'not_allowed', find: 'nothing' }),
+    ],
+  ]
+  test.each(actors)('T17 T34: %s, with a run of %s', async (_, whose, as, expected) => {
+    const owner = whose === 'mine' ? 'user' : 'org'
+    const founder: As = whose === 'mine' ? {} : { org: 'acme', role: 'owner' }
+    const found: Told[] = []
+    for (const verb of verbs) {
+      const thread = `t-${verb}`
+      const { runId } = await start(thread, { owner, device: 'd-1' }, founder)
+      const before = await (await get(`/api/runs/${runId}`, founder)).json()
+      const path = `/api/runs/${runId}`
+      const ways: Record<(typeof verbs)[number], () => Promise<Response>> = {
+        start: () => send('/api/runs', { threadId: 'new', clientKey: newKey(), owner }, as),
+        read: () => get(path, as),
+        follow: () => get(`${path}/events`, as),
+        find: () => get(`/api/threads/${thread}/active-run?owner=${owner}`, as),
+        append: () => write(runId, [step('a')], {}, as),
+        heartbeat: () => send(`${path}/heartbeat`, { claim: 'me' }, as),
+        finish: () => send(`${path}/finish`, {}, as),
+        abort: () => send(`${path}/abort`, {}, as),
+      }
+      const response = await ways[verb]()
+      if (response.ok && verb === 'find') {
+        const { run, runs } = (await response.json()) as Found
+        expect(runs.length).toBe(run ? 1 : 0)
+        found.push(run ? 'ok' : 'nothing')
+      } else found.push(response.ok ? 'ok' : ((await errorOf(response)) as Told))
+      if (response.ok && verb === 'follow') await response.body?.cancel()
+      // Whoever may not has changed nothing.
+      if (found.at(-1) !== 'ok') expect(await (await get(path, founder)).json()).toEqual(before)
+      expect([401, 404].includes(response.status)).toBe(false)
+    }
+    expect(Object.fromEntries(verbs.map((verb, n) => [verb, found[n]]))).toEqual(
+      Object.fromEntries(verbs.map((verb, n) => [verb, expected[n]])),
+    )
   })
 
   test('T34: a device works at its own runs and at no other, whatever the body says', async () => {
@@ -586,6 +698,32 @@ describe('forgetting it', () => {
     expect(await sql('t', 'SELECT count(*) AS n FROM run')).toEqual([{ n: 0 }])
     expect(await sql('t', 'SELECT sum(count) AS n FROM outcome')).toEqual([{ n: 2_500 }])
   })
+})
+
+test.each([
+  [1_999, 0],
+  [2_000, 0],
+  [2_001, 1],
+])('T65: a sweep of %i runs leaves %i, and comes again at once for what is left', async (runs, left) => {
+  const now = Date.now()
+  at(now)
+  const { runId } = await start('t')
+  await finish(runId)
+  await sql(
+    't',
+    `WITH RECURSIVE more (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM more WHERE n < ?)
+       INSERT INTO run (due_at, n, nonce, client_key, status, background, in_flight, uses, started_at, completed_at, indexed)
+       SELECT due_at, more.n, 'n-' || more.n, 'k-' || more.n, status, 0, 0, uses, started_at, completed_at, 1
+         FROM run, more WHERE run.n = 1`,
+    runs,
+  )
+  at(now + 2 * day)
+  await runDurableObjectAlarm(threadOf('t'))
+  expect(await sql('t', 'SELECT count(*) AS n FROM run')).toEqual([{ n: left }])
+  expect(await sql('t', 'SELECT sum(count) AS n FROM outcome')).toEqual([{ n: runs - left }])
+  const alarm = await runInDurableObject(threadOf('t'), (_, { storage }) => storage.getAlarm())
+  // What is left is due; where nothing is, the first tombstone is what comes next.
+  expect(alarm! <= Date.now()).toBe(left > 0)
 })
 
 test('threat T34: an alarm that comes again, or never, changes nothing and loses nothing', async () => {

@@ -1,7 +1,7 @@
 /** Whose credential: what the core decides, carried out by the real Worker. */
 import { evictDurableObject, reset, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import type { Principal } from 'latchkey'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest'
 import { vaultName } from '../../wrangler/src/names.ts'
 import type { Why } from '../../wrangler/src/whose.ts'
 import worker from '../../wrangler/src/worker.ts'
@@ -501,6 +501,50 @@ test(
       await connect(home.person, home.kind)
       secrets.push(await read(home))
     }
+    // And what else is a tenant's: a session with a credential of its own, under its name and one that all use, and a link.
+    const repository = `${inject('tokenServer')}/git/team/one`
+    const url = `${repository}.git`
+    interface Holding {
+      readonly subject: string
+      readonly sessions: readonly string[]
+      readonly canary: string
+      readonly link: string
+      readonly owner: string
+    }
+    const minted = async (person: Person, at: string, body: object = {}): Promise<string> =>
+      ((await (await send(person, 'POST', at, body)).json()) as { capability?: string }).capability ?? ''
+    const holdings: Holding[] = []
+    for (const { person, kind, id } of homes) {
+      const { subject } = person
+      const canary = `canary-of-${subject}-4d1e`
+      const sessions = [`s-${subject}`, 's-1']
+      for (const session of sessions) {
+        const body = {
+          messageId: 'm-1',
+          turn: canary,
+          mode: 'code',
+          repository: { kind: 'git', url },
+          gitToken: canary,
+        }
+        expect((await send(person, 'POST', `/api/sessions/${session}/messages`, body)).status).toBe(200)
+      }
+      const made = await send(person, 'POST', '/api/connect-links', { provider, owner: kind })
+      const { id: link } = (await made.json()) as { id: string }
+      holdings.push({ subject, sessions, canary, link, owner: `${kind}/${id}` })
+    }
+    const stands = async (): Promise<unknown> => {
+      const all = homes.map(async ({ person }, index) => {
+        const { sessions, link } = holdings[index]!
+        const told = sessions.flatMap((session) => [
+          send(person, 'GET', `/api/sessions/${session}`),
+          send(person, 'POST', `/api/sessions/${session}/credential`, { url }),
+        ])
+        const answers = await Promise.all([...told, send(person, 'GET', `/api/connect-links/${link}`)])
+        return await Promise.all(answers.map((answer) => answer.json()))
+      })
+      return await Promise.all(all)
+    }
+    const before = await stands()
     // Whose secrets somebody may see: their own and their organisation's. Max and the outsider have none of their own.
     const people: readonly Person[] = [
       ada,
@@ -511,10 +555,91 @@ test(
       { subject: 'lone' },
       { subject: 'acme', org: 'zeta' },
     ]
-    const sees = ({ subject, org }: Person, { key }: Secret): boolean =>
+    const sees = ({ subject, org }: Person, { key }: Pick<Secret, 'key'>): boolean =>
       key === `user/${subject}` || (org !== undefined && key === `org/${org}`)
     const names = ({ subject, org }: Person): string[] =>
       ['acme', 'zeta', 'ann', 'lone', 'ada', 'zed'].filter((name) => name !== subject && name !== org)
+
+    // Git and its capabilities: through the proxy as somebody whom they are not.
+    const fetchThrough = (repo: string, capability: string): Promise<Response> =>
+      ask(`/git/${provider}/team/${repo}.git/info/refs?service=git-upload-pack`, {
+        headers: { authorization: `Basic ${btoa(`x:${capability}`)}` },
+      })
+    const wanted = { provider, repo: repository, can: ['fetch', 'push'] }
+    const capabilities = new Map<Person, string>()
+    for (const person of people) capabilities.set(person, await minted(person, '/api/capabilities', wanted))
+    /** Of one's own tag and another's claims. */
+    const forged = (own: string, key: string): string => {
+      const [version = 'lkc1', kid = 'test-1', claims = '', tag = 'A'.repeat(43)] =
+        own === '' ? [] : own.split('.')
+      const plain = { alphabet: 'base64url', omitPadding: true } as const
+      const text = claims === '' ? '{}' : atob(claims.replaceAll('-', '+').replaceAll('_', '/'))
+      const said = { ...(JSON.parse(text) as object), own: key.replace('/', ':') }
+      const sealed = new TextEncoder().encode(JSON.stringify(said)).toBase64(plain)
+      return [version, kid, sealed, tag].join('.')
+    }
+    const acrossGit = (person: Person) => {
+      const own = capabilities.get(person) ?? ''
+      return [
+        ...([undefined, 'user', 'org'] as const).flatMap((owner) => {
+          const body = { ...wanted, ...(owner && { owner }) }
+          return [
+            { person, run: () => send(person, 'POST', '/api/capabilities', body) },
+            { person, run: async () => fetchThrough('one', await minted(person, '/api/capabilities', body)) },
+          ]
+        }),
+        { person, run: () => fetchThrough('one', own) },
+        { person, run: () => fetchThrough('two', own) },
+        { person, run: () => fetchThrough('one', as(person).authorization.slice('Bearer '.length)) },
+        ...holdings
+          .filter(({ owner }) => !sees(person, { key: owner }))
+          .map(({ owner }) => ({ person, run: () => fetchThrough('one', forged(own, owner)) })),
+      ]
+    }
+    const acrossSessions = (person: Person) =>
+      holdings
+        .filter(({ subject }) => subject !== person.subject)
+        .flatMap(({ subject, sessions: [theirs] }) => {
+          const at = `/api/sessions/${theirs}`
+          const redeem = (capability: string): Promise<Response> => {
+            const headers = { authorization: `Bearer ${capability}`, ...json }
+            return ask(`${at}/credential`, { method: 'POST', headers, body: JSON.stringify({ url }) })
+          }
+          const own = capabilities.get(person) ?? ''
+          return [
+            () => send(person, 'GET', at),
+            () => send(person, 'POST', `${at}/next`, {}),
+            () => send(person, 'POST', `${at}/messages/m-1/settle`, { outcome: 'completed' }),
+            () => send(person, 'POST', `${at}/credential`, { url }),
+            () => send(person, 'POST', `${at}/capabilities`, {}),
+            () => send(person, 'DELETE', `${at}/capabilities`),
+            () => send(person, 'DELETE', at),
+            () => send(person, 'DELETE', `/api/users/${subject}`),
+            () => redeem(own),
+            () => redeem(forged(own, `user/${subject}`)),
+            async () => redeem(await minted(person, '/api/sessions/s-1/capabilities')),
+          ].map((run) => ({ person, run }))
+        })
+    // In the session that all have under one name, everybody is in their own.
+    const inOwnSession = (person: Person) =>
+      [
+        () => send(person, 'GET', '/api/sessions/s-1'),
+        () => send(person, 'POST', '/api/sessions/s-1/credential', { url }),
+        () => send(person, 'POST', '/api/sessions/s-1/capabilities', {}),
+      ].map((run) => ({ person, run }))
+    const acrossLinks = (person: Person) => [
+      ...holdings
+        .filter(({ owner }) => !sees(person, { key: owner }))
+        .flatMap(({ link }) => [
+          { person, run: () => send(person, 'GET', `/api/connect-links/${link}`) },
+          // What is public of a link is not its token.
+          { person, run: () => ask(`/link/${link}`) },
+        ]),
+      ...(['user', 'org'] as const).map((owner) => ({
+        person,
+        run: () => send(person, 'POST', '/api/connect-links', { provider, owner }),
+      })),
+    ]
 
     const attempts = people.flatMap((person) => {
       const foreign = secrets.filter((secret) => !sees(person, secret))
@@ -544,10 +669,43 @@ test(
           : []),
         { person, run: () => send(person, 'DELETE', '/api/orgs/acme/members/ada') },
         { person, run: () => send(person, 'DELETE', '/api/orgs/zeta/members/zed') },
+        ...acrossGit(person),
+        ...acrossSessions(person),
+        ...inOwnSession(person),
+        ...acrossLinks(person),
       ]
     })
     let answers = 0
     let crossed = 0
+    /** Answers that had something to give, so that silence is not taken for safety. */
+    const gave = { capability: 0, token: 0, credential: 0, link: 0 }
+    const look = (person: Person, text: string): void => {
+      for (const { canary, subject, link, owner } of holdings) {
+        if (text.includes(canary)) {
+          if (subject === person.subject) gave.credential += 1
+          else crossed += 1
+        }
+        if (text.includes(link) && !sees(person, { key: owner })) crossed += 1
+      }
+      const [, id] = /"url":"[^"]*\/link\/([\w-]+)"/.exec(text) ?? []
+      if (id !== undefined) gave.link += 1
+      // Whose a capability is, and whose token went upstream.
+      const [, claims] = /"capability":"lkc\d\.[\w-]+\.([\w-]+)\./.exec(text) ?? []
+      if (claims !== undefined) {
+        const { own, sub } = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))) as {
+          own: string
+          sub: string
+        }
+        gave.capability += 1
+        if (sub !== person.subject || !sees(person, { key: own.replace(':', '/') })) crossed += 1
+      }
+      const [, shown] = /^canary-of-the-provider Basic (\S+)$/.exec(text) ?? []
+      if (shown === undefined) return
+      const [, used] = atob(shown).split(':')
+      const whose = secrets.find(({ accessToken }) => accessToken === used)
+      gave.token += 1
+      if (!whose || !sees(person, whose)) crossed += 1
+    }
     const tryOne = async ({ person, run }: (typeof attempts)[number]): Promise<void> => {
       const response = await run()
       const text = await response.text()
@@ -556,16 +714,24 @@ test(
         if (sees(person, secret)) continue
         if (text.includes(secret.accessToken) || text.includes(secret.generation.id)) crossed += 1
       }
-      if (names(person).some((name) => text.includes(`"${name}"`))) crossed += 1
+      if (names(person).some((name) => text.includes(`"${name}"`) || text.includes(`<b>${name}</b>`)))
+        crossed += 1
+      look(person, text)
     }
     // Every attempt before and after every other one: there and back, from every place to start.
-    for (let start = 0; start < attempts.length; start += 40) {
+    for (let start = 0; start < attempts.length; start += Math.ceil(attempts.length / 4)) {
       const turned = [...attempts.slice(start), ...attempts.slice(0, start)]
       for (const attempt of [...turned, ...turned.toReversed()]) await tryOne(attempt)
     }
-    expect(answers).toBeGreaterThan(1_500)
+    expect(answers).toBeGreaterThan(4_000)
     expect(crossed).toBe(0)
+    expect(Math.min(...Object.values(gave))).toBeGreaterThan(30)
     // And nothing has changed for anybody.
+    expect(await stands()).toEqual(before)
+    for (const [person, capability] of capabilities) {
+      const { status } = await fetchThrough('one', capability)
+      expect(status, person.subject).toBe(secrets.some((secret) => sees(person, secret)) ? 200 : 401)
+    }
     for (const [index, home] of homes.entries()) expect(await read(home)).toEqual(secrets[index])
   },
 )

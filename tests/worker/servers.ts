@@ -16,6 +16,8 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     'stubborn',
     'eager',
     'quiet',
+    'lapsing',
+    'short',
     'hooked',
     'hooked-too',
     ...faults,
@@ -58,6 +60,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 /** Codes that reached the token endpoint, in order. */
 const exchanged: string[] = []
 let looped = 0
+let isDown = false
 /** What the git host was asked since somebody looked. */
 const asked: string[] = []
 const refusedOnce = new Set<string>()
@@ -87,13 +90,22 @@ async function answer(issuer: string, request: IncomingMessage, response: Server
       return json(200, exchanged)
     case '/looped':
       return json(200, looped)
+    case '/lapsing/down':
+    case '/lapsing/up':
+      isDown = request.url.endsWith('down')
+      return json(200, {})
+    case '/token/lapsing':
+    case '/token/short':
     case '/token/counted': {
+      if (request.url === '/token/lapsing' && isDown) return json(503, {})
       exchanged.push(new URLSearchParams(body).get('code') ?? '')
       const headers = new Headers()
       for (const name of ['authorization', 'content-type', 'accept'])
         headers.set(name, String(request.headers[name] ?? ''))
       const forwarded = await fetch(`${issuer}/token`, { method: 'POST', headers, body })
-      return json(forwarded.status, await forwarded.json())
+      const answer = (await forwarded.json()) as Record<string, unknown>
+      if (request.url === '/token/short') delete answer['refresh_token']
+      return json(forwarded.status, answer)
     }
     case '/token/client-in-body': {
       const form = new URLSearchParams(body)

@@ -3,7 +3,7 @@ import { exports } from 'cloudflare:workers'
 import type { CapabilityClaims } from 'latchkey'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { App } from '../../wrangler/src/app.ts'
-import { ownerIndexName, sessionName } from '../../wrangler/src/names.ts'
+import { ownerIndexName, sessionName, vaultName } from '../../wrangler/src/names.ts'
 import { eraseSessions } from '../../wrangler/src/owner-index.ts'
 import type { Next, SessionState } from '../../wrangler/src/session-object.ts'
 import worker from '../../wrangler/src/worker.ts'
@@ -471,6 +471,12 @@ test('T65 marks lapse, attempts end, what has ended is forgotten, and so is a se
   await runInDurableObject(session(), (_, { storage }) => storage.setAlarm(Date.now()))
   await runDurableObjectAlarm(session())
   expect(await told(await ask('/api/sessions/s-1', { headers: bearer('alex') }))).toBe('404 not_found')
+  // But the number that ends its capabilities, until there can be none.
+  const lastsUntil = ended + 59 * hour + 4 * hour + 60_000
+  expect(await dump()).toEqual({ epoch: [{ until: lastsUntil, value: (ended + 59 * hour) / 1_000 }] })
+  expect(await due()).toBe(lastsUntil)
+  at(lastsUntil)
+  await runDurableObjectAlarm(session())
   expect(await dump()).toEqual({})
   expect(await due()).toBeNull()
   const index = bindings.OWNER_INDEX.getByName(
@@ -501,9 +507,12 @@ test('a person’s sessions are found and go, with everything in them', async ()
   expect(await eraseSessions(app, owner)).toBe('done')
   expect(await index.list()).toEqual([])
   for (const id of ['s-1', 's-2']) {
-    expect(await dump(session(id))).toEqual({})
-    expect(await runInDurableObject(session(id), (_, { storage }) => storage.getAlarm())).toBeNull()
+    const until = start + 4 * hour + 60_000
+    expect(await dump(session(id))).toEqual({ epoch: [{ until, value: start / 1_000 }] })
+    expect(await runInDurableObject(session(id), (_, { storage }) => storage.getAlarm())).toBe(until)
   }
+  expect(await dump(session('s-3'))).toEqual({})
+  expect(await runInDurableObject(session('s-3'), (_, { storage }) => storage.getAlarm())).toBeNull()
   expect(await login()).toBe('404 not_found')
   expect(await login('bob')).toEqual(loggedIn(tokens.newer))
   expect(await eraseSessions(app, owner)).toBe('absent')
@@ -517,7 +526,7 @@ test('a person’s sessions are found and go, with everything in them', async ()
       post(message('m-3')),
     ]
     await Promise.all(all)
-    const there = Object.keys(await dump()).length > 0
+    const there = 'session' in (await dump())
     expect(await index.list()).toEqual(there ? ['s-1'] : [])
   }
 })
@@ -704,6 +713,150 @@ test('the credential as it is now, for its owner and for whoever holds a capabil
   expect(await told(await ask('/api/sessions/s-1/next', { method: 'POST', headers, body: '{}' }))).toBe(
     '401 principal_invalid',
   )
+})
+
+test('T28 ending a session, its capabilities, its person or the connection ends what was handed out, at once and for good', async () => {
+  at(start)
+  const redeem = async (capability: string, id = 's-1'): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${capability}`, ...json }
+    const init = { method: 'POST', headers, body: JSON.stringify({ url }) }
+    return told(await ask(`/api/sessions/${id}/credential`, init))
+  }
+  const made = async (id = 's-1', subject = 'alex'): Promise<string> => {
+    const response = await send('capabilities', {}, subject, id)
+    expect(response.status).toBe(201)
+    return ((await response.json()) as { capability: string }).capability
+  }
+  const remove = async (path: string, subject = 'alex'): Promise<unknown> =>
+    told(await ask(path, { method: 'DELETE', headers: { ...bearer(subject), ...json } }))
+  const begin = (id = 's-1', subject = 'alex') =>
+    post(message('m-1', { gitToken: tokens.older }), subject, id)
+  const own = (subject = 'alex') => session('s-1', subject).epoch()
+  const endings: Readonly<Record<string, () => Promise<unknown>>> = {
+    capabilities: () => remove('/api/sessions/s-1/capabilities'),
+    session: () => remove('/api/sessions/s-1'),
+    person: () => remove('/api/users/alex'),
+    age: async () => {
+      at(Date.now() + 25 * hour)
+      await runInDurableObject(session(), (_, { storage }) => storage.setAlarm(Date.now()))
+      await runDurableObjectAlarm(session())
+    },
+  }
+  const dead: string[] = []
+  await begin('s-1', 'bob')
+  await begin('s-2')
+  // Every way after every other one, within the same second and later.
+  for (const first of Object.keys(endings)) {
+    for (const second of Object.keys(endings)) {
+      for (const name of [first, second]) {
+        await begin()
+        const before = await made()
+        expect(await redeem(before), name).toEqual(loggedIn(tokens.older))
+        const epoch = await own()
+        await endings[name]!()
+        expect(await own(), name).toBeGreaterThan(epoch)
+        // By then all of before have expired.
+        if (name === 'age') dead.length = 0
+        else dead.push(before)
+        for (const text of dead)
+          expect(await redeem(text), `${first}, ${second}`).toBe('401 capability_revoked')
+        // Where there is a session again, what is made from now on is good, and nothing of before.
+        await begin()
+        expect(await redeem(await made())).toEqual(loggedIn(tokens.older))
+        for (const text of dead)
+          expect(await redeem(text), `${first}, ${second}`).toBe('401 capability_revoked')
+      }
+    }
+    dead.length = 0
+    at(Date.now() + 5 * hour)
+  }
+  // A crash does not bring them back.
+  const last = await made()
+  await endings['capabilities']!()
+  await gone()
+  expect(await redeem(last)).toBe('401 capability_revoked')
+  // Nobody else's was touched, and nobody else ends one.
+  await begin('s-1', 'bob')
+  const bobs = await made('s-1', 'bob')
+  expect(await remove('/api/sessions/s-1', 'eve')).toEqual({ ended: false })
+  expect(await remove('/api/sessions/s-1/capabilities', 'eve')).toBe('404 not_found')
+  await endings['person']!()
+  expect(await own('bob')).toBe(0)
+  expect(await redeem(bobs)).toEqual(loggedIn(tokens.older))
+  expect(await login('bob')).toEqual(loggedIn(tokens.older))
+  // What is not there is ended by nobody, as often as it is tried.
+  for (let i = 0; i < 2; i += 1) expect(await remove('/api/sessions/s-9')).toEqual({ ended: false })
+  expect(await dump(session('s-9'))).toEqual({})
+  // The number goes when the last that it could end has expired, in a session that lives on, too.
+  await begin()
+  await endings['capabilities']!()
+  const [row] = (await dump())['epoch'] ?? []
+  at(Number(row!['until']))
+  expect(await login()).toEqual(loggedIn(tokens.older))
+  expect(await dump()).toMatchObject({ epoch: [], session: [{}] })
+})
+
+test('T28 a capability of a connection ends with that connection, at a session as elsewhere', async () => {
+  const vault = bindings.VAULT.getByName(
+    vaultName(baseUrl, { owner: { kind: 'user', id: 'alex' }, provider: 'good' }),
+  )
+  await post(message('m-1', { gitToken: tokens.older }))
+  const mint = async (): Promise<string> => {
+    const now = Date.now()
+    const claims: CapabilityClaims = {
+      purpose: 'git',
+      subject: 'alex',
+      owner: { kind: 'user', id: 'alex' },
+      provider: 'good',
+      repo: url,
+      can: ['fetch', 'push'],
+      epoch: await vault.epoch(),
+      expiresAt: Math.floor(now / 1_000) * 1_000 + hour,
+    }
+    return lk.capability.mint(keys, claims, { now, entropy: new Uint8Array(16) })
+  }
+  const redeem = async (capability: string): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${capability}`, ...json }
+    const init = { method: 'POST', headers, body: JSON.stringify({ url }) }
+    return told(await ask('/api/sessions/s-1/credential', init))
+  }
+  for (const end of [() => vault.disconnect(), () => vault.erase()] as const) {
+    await (await Browser.of({ subject: 'alex' })).connect('good')
+    const capability = await mint()
+    expect(await redeem(capability)).toEqual(loggedIn(tokens.older))
+    await end()
+    // And is no sign of life any more.
+    const ends = Date.now() + hour
+    await runInDurableObject(session(), (_, { storage }) => {
+      storage.sql.exec('UPDATE session SET ends = ?', ends)
+    })
+    expect(await redeem(capability)).toBe('401 capability_revoked')
+    expect((await state()).endsAt).toBe(ends)
+    expect(await redeem(await mint())).toEqual(loggedIn(tokens.older))
+    expect((await state()).endsAt).toBeGreaterThan(ends)
+  }
+  // It ends while the session is asked: what is in hand is not given away.
+  const capability = await mint()
+  const racing = {
+    ...bindings,
+    SESSION: {
+      getByName: (name: string) => ({
+        credential: async (...given: [string]) => {
+          const answer = await bindings.SESSION.getByName(name).credential(...given)
+          await vault.erase()
+          return answer
+        },
+      }),
+    },
+  }
+  const headers = { authorization: `Bearer ${capability}`, ...json }
+  const asked = request('/api/sessions/s-1/credential', {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ url }),
+  })
+  const answer = await worker.fetch(asked as Parameters<typeof worker.fetch>[0], racing as never)
+  expect(await told(answer)).toBe('401 capability_revoked')
 })
 
 test('garbage of every kind comes to a code, and nothing is stored', async () => {
@@ -894,6 +1047,11 @@ test('a service binding has the same verbs', async () => {
     ok: true,
     value: loggedIn(tokens.older),
   })
+  expect(await Latchkey.endSessionCapabilities(alex, 's-1')).toEqual({ ok: true, value: { ended: true } })
+  expect(await Latchkey.sessionCredential(held, 's-1', { url })).toEqual({
+    ok: false,
+    code: 'capability_revoked',
+  })
   at(Date.now() + 2_000)
   expect(await Latchkey.nextMessage(alex, 's-1')).toMatchObject({
     ok: true,
@@ -907,4 +1065,7 @@ test('a service binding has the same verbs', async () => {
     ok: true,
     value: { open: 0, counts: { sent: 1 } },
   })
+  expect(await Latchkey.endSession(alex, 's-1')).toEqual({ ok: true, value: { ended: true } })
+  expect(await Latchkey.endSession(alex, 's-1')).toEqual({ ok: true, value: { ended: false } })
+  expect(await Latchkey.endSessionCapabilities(alex, 's-1')).toEqual({ ok: false, code: 'not_found' })
 })

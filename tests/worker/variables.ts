@@ -51,8 +51,15 @@ export function testVariables(
   }
   // Says nothing about whose account it is, so that one account may be connected by many.
   const { userInfoUrl: _, ...anonymous } = provider
-  providers['quiet'] = anonymous
+  providers['quiet'] = { ...anonymous, gitUrl: `${tokenServer}/git` }
   providers['eager'] = { ...provider, tokenUrl: `${issuer}/token`, refresh: { proactive: true } }
+  // A refresh token that dies unused after two hours, and none at all.
+  providers['lapsing'] = {
+    ...provider,
+    tokenUrl: `${tokenServer}/token/lapsing`,
+    refresh: { idleSeconds: 7_200 },
+  }
+  providers['short'] = { ...provider, tokenUrl: `${tokenServer}/token/short` }
   // GitHub's answers, which the authorization server behind does not give by itself.
   const github = {
     ...provider,

@@ -1,9 +1,11 @@
-/** Everything on one machine: the authorization server and the Worker, wired to each other. */
+/** Everything on one machine: the authorization server, a git host and the Worker, wired to each other. */
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { startAuthorizationServer } from './authorization-server.ts'
 import { startDevServer, type DevServer } from './dev-server.ts'
+import { hasGit, seedRepository, startGitHost, type GitHost } from './git-host.ts'
+import { seeded } from './place.ts'
 import { publishVerifier } from './publish-verifier.ts'
 import { localSecrets, type Secrets } from './secrets.ts'
 
@@ -11,7 +13,9 @@ export interface LocalOptions {
   readonly port: number
   readonly issuerPort: number
   readonly secretsFile: string
-  /** Keeps what both servers know; a restart loses nothing. */
+  /** Starts a git host too, which takes the tokens of the authorization server; without git there is none. */
+  readonly gitPort?: number
+  /** Keeps what the servers know; a restart loses nothing. */
   readonly stateDirectory: string
   /** Adds the provider `local-form`: the same server, answering with `response_mode=form_post`. */
   readonly formPost?: boolean
@@ -23,6 +27,8 @@ export interface Local {
   readonly issuer: string
   readonly clientId: string
   readonly secrets: Secrets
+  /** The repository that the git host has at the first start. */
+  readonly repository: string | undefined
   readonly worker: DevServer
   /** Ends workerd and starts it again on the same storage. */
   restartWorker(): Promise<void>
@@ -32,8 +38,9 @@ export interface Local {
 export const clientId = 'latchkey-local'
 
 export async function startLocal(options: LocalOptions): Promise<Local> {
-  const { port, issuerPort, stateDirectory } = options
-  await Promise.all([assertFree(port), assertFree(issuerPort)])
+  const { port, issuerPort, gitPort, stateDirectory } = options
+  const ports = [port, issuerPort, ...(gitPort === undefined ? [] : [gitPort])]
+  await Promise.all(ports.map(assertFree))
   await mkdir(stateDirectory, { recursive: true })
   await publishVerifier()
   const secrets = await localSecrets(options.secretsFile)
@@ -45,6 +52,11 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     redirectUris: ['local', 'local-form'].map((name) => `${address}/callback/${name}`),
     file: join(stateDirectory, 'authorization-server.sqlite'),
   })
+  let git: GitHost | undefined
+  const closeServers = async (): Promise<void> => {
+    await git?.close()
+    await authorizationServer.close()
+  }
   const startWorker = (): Promise<DevServer> =>
     startDevServer({
       port,
@@ -53,17 +65,21 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       vars: workerVars(
         address,
         authorizationServer.issuer,
+        git?.address,
         options.formPost ? secrets.LOCAL_CLIENT_SECRET : undefined,
       ),
       ...(options.onLine && { onLine: options.onLine }),
     })
   try {
+    if (gitPort !== undefined && (await hasGit()))
+      git = await startLocalGit(gitPort, join(stateDirectory, 'git'), authorizationServer.issuer)
     let worker = await startWorker()
     return {
       address,
       issuer: authorizationServer.issuer,
       clientId,
       secrets,
+      repository: git && `${git.address}/${seeded}`,
       get worker() {
         return worker
       },
@@ -73,16 +89,50 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       },
       async close() {
         await worker.close()
-        await authorizationServer.close()
+        await closeServers()
       },
     }
   } catch (error) {
-    await authorizationServer.close()
+    await closeServers()
     throw error
   }
 }
 
-function workerVars(address: string, issuer: string, formSecret: string | undefined): Record<string, string> {
+const files = {
+  'README.md': `# hello
+
+A repository to try Latchkey's git proxy on. It lies on this machine, at a git host that takes the
+tokens of the authorization server beside it and nothing else: not your password, and no capability.
+`,
+  'hello.sh': '#!/bin/sh\necho "Hello from a repository that was cloned without its token."\n',
+} as const
+
+/** Whose a token is says who issued it: OpenID Connect Core section 5.3. */
+async function startLocalGit(port: number, folder: string, issuer: string): Promise<GitHost> {
+  await seedRepository(folder, seeded, files)
+  return await startGitHost({
+    port,
+    folder,
+    // What goes with a token where a profile names no other user.
+    user: 'oauth2',
+    refusal: 'This git host takes access tokens of the local authorization server.\n',
+    async whose(token) {
+      const headers = { authorization: `Bearer ${token}` }
+      const response = await fetch(`${issuer}/me`, { headers, signal: AbortSignal.timeout(askMs) })
+      if (!response.ok) return undefined
+      return ((await response.json()) as { readonly preferred_username?: string }).preferred_username
+    },
+  })
+}
+
+const askMs = 5_000
+
+function workerVars(
+  address: string,
+  issuer: string,
+  gitUrl: string | undefined,
+  formSecret: string | undefined,
+): Record<string, string> {
   const provider = {
     profile: 'generic',
     clientId,
@@ -92,6 +142,7 @@ function workerVars(address: string, issuer: string, formSecret: string | undefi
     userInfoUrl: `${issuer}/me`,
     scopes: ['openid', 'profile', 'email'],
     issuer,
+    ...(gitUrl !== undefined && { gitUrl }),
   }
   const form = { 'local-form': { ...provider, title: 'Local form', responseMode: 'form_post' } }
   return {

@@ -11,7 +11,7 @@ export interface Secrets {
 /** Reads the secrets of local development, or makes them at the first start. Nobody else may read the file. */
 export async function localSecrets(file: string): Promise<Secrets> {
   const known = await readText(file)
-  if (known !== undefined) return parse(known, file)
+  if (known !== undefined) return parseSecrets(known, file)
   const { keys } = await load()
   const secrets: Secrets = {
     LATCHKEY_KEYS: keys.generate('local-1', randomBytes(32)),
@@ -32,7 +32,7 @@ async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-function parse(text: string, file: string): Secrets {
+export function parseSecrets(text: string, file: string): Secrets {
   const value = (name: string): string => {
     const found = new RegExp(`^${name}="?([^"\\n]+)"?$`, 'm').exec(text)?.[1]
     if (found === undefined)

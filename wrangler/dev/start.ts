@@ -1,38 +1,37 @@
 /** `npm start`. */
-import { fileURLToPath } from 'node:url'
 import { readOptions } from '../../scripts/options.ts'
 import { startLocal } from './local.ts'
-
-const path = (relative: string): string => fileURLToPath(new URL(`../${relative}`, import.meta.url))
-
-function portFrom(name: string, fallback: number): number {
-  const text = process.env[name] || String(fallback)
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
-  if (port < 1_024 || port > 65_535) throw new Error(`${name} must be a port between 1024 and 65535`)
-  return port
-}
+import { place, portOf } from './place.ts'
 
 /** What the Worker itself says; wrangler's own chatter stays quiet. */
 function show(line: string): void {
   if (/^\s*(?:\{|latchkey |✘ |\[ERROR\])/.test(line)) console.log(line.trim())
 }
 
+const tryGit = (repository: string): string => `
+  Then clone ${repository} through it, without the token:
+  the commands are in README.md, under "Git without the token".
+
+`
+
 async function main(): Promise<void> {
   readOptions({})
   console.log('Starting Latchkey …')
   const local = await startLocal({
-    port: portFrom('PORT', 8787),
-    issuerPort: portFrom('ISSUER_PORT', 9400),
-    secretsFile: path('.dev.vars'),
-    stateDirectory: path('.wrangler'),
+    port: portOf('PORT'),
+    issuerPort: portOf('ISSUER_PORT'),
+    gitPort: portOf('GIT_PORT'),
+    ...place(),
     onLine: show,
   })
+  if (local.repository === undefined)
+    console.log('git is not installed here: there is no repository to try the git proxy on.')
   console.log(`
   Latchkey is running at ${local.address}
 
   Open it, choose who you want to be, and click Connect. The authorization server
   beside it (${local.issuer}) knows one login: alex, password latchkey.
-  Everything stays on this machine. Ctrl-C ends both.
+${local.repository === undefined ? '' : tryGit(local.repository)}  Everything stays on this machine. Ctrl-C ends all of it.
 `)
   let stopping = false
   const stop = async (code: number): Promise<void> => {
@@ -55,7 +54,7 @@ try {
   const [first, ...rest] = (error as Error).message.split('\n')
   if (rest.length > 0) console.error(rest.join('\n'))
   const hint = first?.includes('is taken')
-    ? ' Choose others, for example: PORT=8801 ISSUER_PORT=9401 npm start'
+    ? ' Choose others, for example: PORT=8801 ISSUER_PORT=9401 GIT_PORT=9411 npm start'
     : ''
   console.error(`Latchkey did not start: ${first}.${hint}`)
   process.exit(1)

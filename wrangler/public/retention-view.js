@@ -1,9 +1,10 @@
 /**
  * The retention page as text: first a picture, then the table, then the raw values. Pure, as view.js is.
  *
- * @typedef {{ kind: string, windowMs: number, count: number, objects: number, oldest: number | null,
+ * @typedef {{ kind: string, windowMs: number, removedBy: string, count: number, objects: number, oldest: number | null,
  *   nextDue: number | null, overdue: number, at: number | null }} Kind
- * @typedef {{ at: number, intervalMs: number, counted: boolean, kinds: readonly Kind[] }} Report
+ * @typedef {{ at: number, intervalMs: number, counted: boolean, kinds: readonly Kind[],
+ *   derived: readonly string[] }} Report
  */
 import { html, icon, place } from './view.js'
 import { absolute, relative } from './words.js'
@@ -92,7 +93,9 @@ const time = (now, at) =>
       >`
 
 /** @param {Kind} row */
-const standing = ({ count, overdue }) => {
+const standing = ({ count, overdue, removedBy }) => {
+  if (removedBy === 'store') return { tone: 'none', word: 'Expires by itself' }
+  if (removedBy === 'nobody') return { tone: 'none', word: 'None are stored' }
   if (overdue > 0)
     return { tone: 'bad', word: `Overdue in ${overdue} ${overdue === 1 ? 'object' : 'objects'}` }
   return count > 0 ? { tone: 'good', word: 'In time' } : { tone: 'none', word: 'Nothing kept' }
@@ -172,8 +175,13 @@ const picture = ({ kinds, at }) =>
     <p class="unit">Age since a record was made, on a logarithmic scale.</p>
   </section>`
 
+/** What has no record. @type {Record<string, string>} */
+const derivations = {
+  pkce_verifier: 'PKCE verifiers are not stored: each is derived again from the keys when it is needed.',
+}
+
 /** @param {Report} report */
-const table = ({ kinds, at }) =>
+const table = ({ kinds, at, derived }) =>
   html`<section aria-labelledby="table">
     <h2 id="table">Kinds of records</h2>
     <div class="scroll" role="region" aria-labelledby="table" tabindex="0">
@@ -196,8 +204,8 @@ const table = ({ kinds, at }) =>
             return html`<tr data-tone="${tone}">
               <th scope="row">${titleOf(row.kind)}</th>
               <td>${duration(row.windowMs)}</td>
-              <td class="number">${row.count}</td>
-              <td class="number">${row.objects}</td>
+              <td class="number">${row.removedBy === 'store' ? 'not counted' : row.count}</td>
+              <td class="number">${row.removedBy === 'store' ? '–' : row.objects}</td>
               <td>${time(at, row.oldest)}</td>
               <td>${time(at, row.nextDue)}</td>
               <td><span class="status">${icon(tone)}${word}</span></td>
@@ -207,6 +215,10 @@ const table = ({ kinds, at }) =>
         </tbody>
       </table>
     </div>
+    <p class="unit">
+      What expires by itself is removed by its store, which is not asked how much there is.
+      ${derived.map((name) => derivations[name] ?? '')}
+    </p>
   </section>`
 
 /**

@@ -34,6 +34,9 @@ const reasons = new Map(
     connection_revoked: 'The connection that it used was ended. Connect again, then start it again.',
     reconnect_required: 'The connection that it used needs reconnecting. Do that first, then start it again.',
     idle_limit: 'Nothing new was written for longer than was allowed. Start it again if it is still needed.',
+    connection_idle:
+      'The connection that it used came to the end of its life. Connect again, then start it again.',
+    erased: 'Everything that was kept for this person was erased, at their own wish or for them.',
     run_terminal_event_missing:
       'It ended without saying how. Look at its last entry before you start it again.',
     run_unknown:

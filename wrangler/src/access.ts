@@ -1,9 +1,10 @@
-/** Which account reaches which repository, as its provider last said: for five minutes, and never an authority. */
+/** Which account reaches which repository, as its provider last said: for a while, and never an authority. */
 import { waitUntil } from 'cloudflare:workers'
 import type { CapabilityVerb, RepoPlace } from 'latchkey'
 import type { App } from './app.ts'
 
-const lifeMs = 300_000
+/** The shortest life that KV takes. */
+const shortestMs = 60_000
 
 export interface AccessKey {
   readonly provider: string
@@ -20,7 +21,8 @@ export interface ProviderAnswer {
 
 interface Known {
   readonly granted: boolean
-  readonly at: number
+  /** The end that counts; the store's own only tidies up. */
+  readonly until: number
 }
 
 /** What is known; undefined: nothing, or nothing that still counts. */
@@ -29,8 +31,9 @@ export async function knownAccess(app: App, key: AccessKey): Promise<boolean | u
   if (!ACCESS || key.account === '') return undefined
   try {
     const known = await ACCESS.get<Known>(nameOf(app, key), 'json')
-    const age = Date.now() - (known?.at ?? 0)
-    return known && age >= 0 && age <= lifeMs ? known.granted : undefined
+    const left = (known?.until ?? 0) - Date.now()
+    // More than a whole life is left of what a wrong clock wrote.
+    return known && left > 0 && left <= app.lk.retention.lifetimes.access_cache ? known.granted : undefined
   } catch {
     // Without the cache the provider is asked.
     return undefined
@@ -43,8 +46,11 @@ export function rememberAccess(app: App, key: AccessKey, answer: ProviderAnswer,
   const { access, mayCache } = judge(app, answer)
   const granted = access === 'granted'
   if (!ACCESS || key.account === '' || !mayCache || granted === known) return
-  const text = JSON.stringify({ granted, at: Date.now() } satisfies Known)
-  waitUntil(ACCESS.put(nameOf(app, key), text, { expirationTtl: lifeMs / 1_000 }).catch(() => undefined))
+  const { expiry, lifetimes } = app.lk.retention
+  const now = Date.now()
+  const { expiresAt, physicalMs } = expiry(now, lifetimes.access_cache, now, { minMs: shortestMs })
+  const text = JSON.stringify({ granted, until: expiresAt } satisfies Known)
+  waitUntil(ACCESS.put(nameOf(app, key), text, { expirationTtl: physicalMs / 1_000 }).catch(() => undefined))
 }
 
 export function judge({ lk }: App, { status, headers }: ProviderAnswer) {

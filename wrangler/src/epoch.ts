@@ -1,28 +1,23 @@
-/** The epoch of a connection's capabilities: what was made before it was raised is dead. */
-
-/** No capability made before lives longer: four hours, on a clock that may be a minute ahead. */
-const longestCapabilityMs = 4 * 3_600_000 + 60_000
+/** An owner's revocation epoch, where it is kept: capabilities that were made before it are dead. */
+import type { App } from './app.ts'
 
 export const epochSchema = `
   CREATE TABLE IF NOT EXISTS epoch (
-    until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;
-`
+    until INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (until)) WITHOUT ROWID;`
 
 export const epochOf = (sql: SqlStorage): number =>
   sql.exec<{ value: number }>('SELECT value FROM epoch').toArray()[0]?.value ?? 0
 
-/** Seconds, so that a later one is higher even where this one is forgotten. Returns when it may be. */
-export function raiseEpoch(sql: SqlStorage, now: number): number {
-  const until = now + longestCapabilityMs
-  const value = Math.max(Math.floor(now / 1_000), epochOf(sql) + 1)
+/** Ends every capability so far; returns when the epoch can be forgotten. */
+export function raiseEpoch(sql: SqlStorage, { lk }: App, now: number): number {
+  const { epoch, keepUntil } = lk.capability.revoke(epochOf(sql), { now })
   sql.exec('DELETE FROM epoch')
-  sql.exec('INSERT INTO epoch VALUES (?, ?)', until, value)
-  return until + 1
+  sql.exec('INSERT INTO epoch VALUES (?, ?)', keepUntil, epoch)
+  return keepUntil
 }
 
-/** Returns when to come again. */
+/** Forgets an epoch that nobody can need any more; returns when the one that is left can be forgotten. */
 export function forgetEpoch(sql: SqlStorage, now: number): number | null {
-  sql.exec('DELETE FROM epoch WHERE until < ?', now)
-  const { until } = sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM epoch').one()
-  return until === null ? null : until + 1
+  sql.exec('DELETE FROM epoch WHERE until <= ?', now)
+  return sql.exec<{ until: number | null }>('SELECT min(until) AS until FROM epoch').one().until
 }

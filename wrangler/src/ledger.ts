@@ -18,7 +18,14 @@ export interface Holding {
   readonly nextDue: number | null
 }
 
+/**
+ * Who removes what is over: objects by their alarms and the cron by its sweep; the store itself, which is not asked how
+ * many there are; nobody, because none are kept here.
+ */
+export type Remover = 'sweep' | 'store' | 'nobody'
+
 export interface KindReport extends Holding {
+  readonly removedBy: Remover
   /** How long such a record is kept. */
   readonly windowMs: number
   /** In how many objects. */
@@ -36,6 +43,8 @@ export interface RetentionReport {
   /** False where no database is bound: then the windows are all that can be said. */
   readonly counted: boolean
   readonly kinds: readonly KindReport[]
+  /** What is derived again from the key ring when it is needed, and so has no record. */
+  readonly derived: readonly string[]
 }
 
 const schema = [
@@ -120,6 +129,21 @@ type Row = {
   at: number
 }
 
+/** A refused credential is marked in its own row, and no limit of ours is counted over time. */
+const removers = ({ env }: App): Readonly<Record<RecordKind, Remover>> => ({
+  consumed_state: 'sweep',
+  connect_link: 'sweep',
+  access_cache: env.ACCESS ? 'store' : 'nobody',
+  rejected_pair: 'nobody',
+  run: 'sweep',
+  delivery: 'sweep',
+  rate_window: 'nobody',
+  session: 'sweep',
+  tombstone: 'sweep',
+  counter: 'sweep',
+  claim: 'sweep',
+})
+
 /** The interval of sweeps, as the core has it. */
 const intervalMs = ({ lk }: App): number => {
   const step = lk.retention.sweep([], undefined, 0, 0)
@@ -140,6 +164,7 @@ export async function readRetention(app: App, now = Date.now()): Promise<Retenti
       .all<Row>(),
   )
   const byKind = new Map(rows?.results.map((row) => [row.kind, row]))
+  const removedBy = removers(app)
   const none = { count: 0, oldest: null, nextDue: null, objects: 0, overdue: 0, at: null }
   return {
     at: now,
@@ -150,7 +175,9 @@ export async function readRetention(app: App, now = Date.now()): Promise<Retenti
       ...byKind.get(kind),
       kind,
       windowMs,
+      removedBy: removedBy[kind],
     })),
+    derived: ['pkce_verifier'],
   }
 }
 

@@ -82,6 +82,14 @@ export class LogWatch {
     }
   }
 
+  /** Lets go of whoever still reads: there is no more of that log. */
+  gone(run: number): void {
+    for (const subscriber of this.#logs.get(run) ?? []) {
+      this.#leave(run, subscriber)
+      subscriber.controller.close()
+    }
+  }
+
   #give(run: number, subscriber: Subscriber, page: Page): void {
     const { controller } = subscriber
     subscriber.seen = page.last

@@ -1,11 +1,16 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { EraseOutcome, Owner } from 'latchkey'
-import type { App } from './app.ts'
+import { openApp, type App } from './app.ts'
 import type { Env } from './env.ts'
+import { forget } from './ledger.ts'
 import { ownerIndexKeyOf, ownerIndexName, sessionName, threadName, type OwnerIndexKey } from './names.ts'
 import { forgetRuns } from './run-index.ts'
 
 export type Indexed = OwnerIndexKey['what']
+
+/** So many calls lead to others at the same time, and so many are made for one erasure: a request has a limit. */
+const side = 16
+const mostErased = 256
 
 /** `entry`: of this time that it was entered. */
 type Row = { until: number; id: string; entry: string }
@@ -38,12 +43,38 @@ export class OwnerIndex extends DurableObject<Env> {
     return this.#rows(Infinity).map(({ id }) => id)
   }
 
-  /** Removes all of them with everything in them; can be done twice. True when there was one. */
-  async erase(): Promise<boolean> {
+  /**
+   * Removes them with everything in them and what the ledger says of them. One that fails, or is one too many, stays
+   * entered and keeps none of the others: asked again, it goes on with those that are left.
+   */
+  async erase(most = mostErased): Promise<EraseOutcome> {
+    const app = openApp(this.env)
     const rows = this.#rows(Infinity)
-    for (const { id } of rows) await this.#object(id).erase()
-    await this.#ask(rows)
-    return rows.length > 0
+    let left = rows.length
+    for (let at = 0; at < Math.min(rows.length, most); at += side) {
+      const gone = await Promise.all(
+        rows.slice(at, Math.min(at + side, most)).map((row) => this.#eraseOne(row)),
+      )
+      const erased = gone.filter((row) => row !== undefined)
+      await forget(
+        app,
+        erased.map(({ id }) => this.#name(id)),
+      )
+      await this.#ask(erased)
+      left -= erased.length
+    }
+    if (left > 0) return 'failed'
+    return rows.length > 0 ? 'done' : 'absent'
+  }
+
+  async #eraseOne(row: Row): Promise<Row | undefined> {
+    try {
+      await this.#object(row.id).erase()
+      return row
+    } catch {
+      console.warn(JSON.stringify({ event: 'not_erased', what: this.#key.what }))
+      return undefined
+    }
   }
 
   override async alarm(): Promise<void> {
@@ -64,14 +95,14 @@ export class OwnerIndex extends DurableObject<Env> {
     return this.#sql.exec<Row>('SELECT * FROM indexed WHERE until <= ?', now).toArray()
   }
 
-  #object(id: string) {
+  #name(id: string): string {
     const { what, baseUrl, owner } = this.#key
-    switch (what) {
-      case 'sessions':
-        return this.env.SESSION.getByName(sessionName(baseUrl, { owner, id }))
-      case 'threads':
-        return this.env.THREAD.getByName(threadName(baseUrl, owner, id))
-    }
+    return what === 'sessions' ? sessionName(baseUrl, { owner, id }) : threadName(baseUrl, owner, id)
+  }
+
+  #object(id: string) {
+    const name = this.#name(id)
+    return this.#key.what === 'sessions' ? this.env.SESSION.getByName(name) : this.env.THREAD.getByName(name)
   }
 
   async #arm(): Promise<void> {
@@ -86,12 +117,12 @@ export const ownerIndexOf = (env: Env, what: Indexed, baseUrl: string, owner: Ow
   env.OWNER_INDEX.getByName(ownerIndexName(what, baseUrl, owner))
 
 /** The step of an erasure that is for sessions. */
-export const eraseSessions = async ({ env, config }: App, owner: Owner): Promise<EraseOutcome> =>
-  (await ownerIndexOf(env, 'sessions', config.baseUrl, owner).erase()) ? 'done' : 'absent'
+export const eraseSessions = ({ env, config }: App, owner: Owner): Promise<EraseOutcome> =>
+  ownerIndexOf(env, 'sessions', config.baseUrl, owner).erase()
 
 /** The same for runs, in their threads and in the index that operators search. */
 export async function eraseRuns({ env, lk, config }: App, owner: Owner): Promise<EraseOutcome> {
-  const erased = await ownerIndexOf(env, 'threads', config.baseUrl, owner).erase()
+  const outcome = await ownerIndexOf(env, 'threads', config.baseUrl, owner).erase()
   await forgetRuns(env, lk.guard.key(['owner', owner.kind, owner.id]))
-  return erased ? 'done' : 'absent'
+  return outcome
 }

@@ -1,6 +1,7 @@
 /** What operators search runs in. A copy of what the threads say, never authority; it may lag, and may not be there. */
 import type { RunCause, RunStatus } from 'latchkey'
 import type { Env } from './env.ts'
+import type { Lane } from './sweep.ts'
 
 export interface IndexedRun {
   readonly id: string
@@ -62,15 +63,27 @@ export async function indexRun(env: Env, run: IndexedRun, expires: number): Prom
            cause = excluded.cause, ended = excluded.ended WHERE runs.ended IS NULL`,
         )
         .bind(expires, id, owner, thread, status, cause, started, ended),
-      database
-        .prepare(
-          `DELETE FROM runs WHERE (expires, id) IN
-           (SELECT expires, id FROM runs WHERE expires <= ? ORDER BY expires LIMIT ${tidied})`,
-        )
-        .bind(Date.now()),
+      tidy(database, Date.now(), tidied),
     ]),
   )
 }
+
+/** For the cron: what no write has tidied up, because none came. */
+export const indexLane = (env: Env): Lane => ({
+  kind: 'run',
+  async remove(before, limit) {
+    const result = await within(env, (database) => tidy(database, before, limit).run())
+    return result?.meta.changes ?? 0
+  },
+})
+
+const tidy = (database: D1Database, before: number, limit: number): D1PreparedStatement =>
+  database
+    .prepare(
+      `DELETE FROM runs WHERE (expires, id) IN
+         (SELECT expires, id FROM runs WHERE expires <= ? ORDER BY expires LIMIT ?)`,
+    )
+    .bind(before, limit)
 
 /** Takes out everything of an owner, for an erasure. */
 export async function forgetRuns(env: Env, owner: string): Promise<void> {

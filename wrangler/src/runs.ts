@@ -8,6 +8,7 @@ import { newNonce, runKeyOf, threadName, type ConnectionKey } from './names.ts'
 import { Refusal } from './refusal.ts'
 import { indexedRuns, type IndexedRun } from './run-index.ts'
 import type { Asker, Beat, Finished, Found, NewEvent, Said, Started, Written } from './thread.ts'
+import { actsFor } from './whose.ts'
 
 export interface RunRequest {
   readonly threadId: string
@@ -51,8 +52,10 @@ const ownersOf = ({ subject, org }: Principal): Owner[] => [
   ...(org === undefined ? [] : [{ kind: 'org', id: org } as const]),
 ]
 
-const asker = (principal: Principal): Asker => ({
+/** A member reads what is their organisation's; who acts for it may write there, as with its connections. */
+const asker = (app: App, principal: Principal): Asker => ({
   owners: ownersOf(principal),
+  acts: ownersOf(principal).filter(({ kind }) => actsFor(app, principal, kind)),
   kind: principal.kind,
   ...(principal.device !== undefined && { device: principal.device }),
 })
@@ -88,6 +91,7 @@ export async function startRun(app: App, principal: Principal, request: RunReque
   if (principal.kind === 'device') throw new Refusal('not_allowed')
   const { device, idleMs, background = false } = request
   const owner = ownerOf(principal, request.owner)
+  if (!actsFor(app, principal, owner.kind)) throw new Refusal('not_allowed')
   const { name, thread } = threadOf(app, owner, request.threadId)
   const input = textOf(request.input)
   if (device !== undefined && (device === '' || device.length > longestDevice))
@@ -131,7 +135,7 @@ function connectionsOf(
 
 export async function seeRun(app: App, principal: Principal, id: string): Promise<RunView> {
   const { thread, nonce } = runOf(app, id)
-  return told(await thread.view(nonce, asker(principal)))
+  return told(await thread.view(nonce, asker(app, principal)))
 }
 
 export async function activeRun(
@@ -142,7 +146,7 @@ export async function activeRun(
 ): Promise<Found> {
   const { thread } = threadOf(app, ownerOf(principal, options.owner), threadId)
   const clientKey = options.clientKey === undefined ? undefined : app.lk.guard.name(options.clientKey)
-  return told(await thread.active(asker(principal), clientKey))
+  return told(await thread.active(asker(app, principal), clientKey))
 }
 
 export async function appendEvents(
@@ -158,7 +162,7 @@ export async function appendEvents(
   return told(
     await thread.append(
       nonce,
-      asker(principal),
+      asker(app, principal),
       events.map((event) => newEvent(app, event)),
       after,
     ),
@@ -179,7 +183,7 @@ export async function beat(
 ): Promise<{ status: RunStatus; lastSeq: number; claimed?: boolean }> {
   const { thread, nonce } = runOf(app, id)
   if (sign.claim !== undefined) app.lk.guard.name(sign.claim)
-  return told(await thread.heartbeat(nonce, asker(principal), sign))
+  return told(await thread.heartbeat(nonce, asker(app, principal), sign))
 }
 
 export async function finishRun(
@@ -192,7 +196,7 @@ export async function finishRun(
   const { thread, nonce } = runOf(app, id)
   const data = textOf(end.data)
   return told(
-    await thread.finish(nonce, asker(principal), {
+    await thread.finish(nonce, asker(app, principal), {
       kind: end.kind as TerminalKind,
       ...(data !== undefined && { data }),
       ...(end.device !== undefined && { device: end.device }),
@@ -202,7 +206,7 @@ export async function finishRun(
 
 export async function abortRun(app: App, principal: Principal, id: string): Promise<Finished> {
   const { thread, nonce } = runOf(app, id)
-  return told(await thread.abort(nonce, asker(principal)))
+  return told(await thread.abort(nonce, asker(app, principal)))
 }
 
 /** The log after that number as Server-Sent Events; 204 when there is no more of it and never will be. */
@@ -214,7 +218,7 @@ export async function followRun(
 ): Promise<Response> {
   const { thread, nonce } = runOf(app, id)
   const response = await thread.fetch(`http://thread.invalid/?run=${nonce}&after=${after}`, {
-    headers: { 'x-latchkey-asker': JSON.stringify(asker(principal)) },
+    headers: { 'x-latchkey-asker': JSON.stringify(asker(app, principal)) },
   })
   if (response.status === 409) told((await response.json()) as Said<never>)
   const headers = new Headers(response.headers)

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { AdmissionCandidate, AdmissionPlan, MessageRecords, MessageReport, MessageStage } from 'latchkey'
 import { openApp, random, type App } from './app.ts'
 import type { Env } from './env.ts'
+import { epochSchema, forgetEpoch, raiseEpoch, epochOf } from './epoch.ts'
 import { sessionKeyOf, sessionName, type SessionKey } from './names.ts'
 import { codeOf, type Code } from './refusal.ts'
 import { report } from './ledger.ts'
@@ -73,6 +74,13 @@ export interface SessionState {
   readonly endsAt: number
 }
 
+/** A capability of the session's own, which has not been believed yet. */
+export interface HeldCapability {
+  readonly capability: string
+  /** That the request came from; absent: from none. */
+  readonly container?: string
+}
+
 export type Answered<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: Code }
 
@@ -117,6 +125,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS intent (
     id TEXT PRIMARY KEY, turn TEXT NOT NULL, mode TEXT NOT NULL, model TEXT NOT NULL, repository TEXT NOT NULL) WITHOUT ROWID;
 `
+const tables = ['session', 'credential', 'message', 'intent'] as const
 
 /**
  * One object per owner and session: what has been admitted, in which order, and the credential of the session's
@@ -128,14 +137,19 @@ export class Session extends DurableObject<Env> {
   readonly #key: SessionKey
   /** A session that nobody has written to has no tables. */
   #exists: boolean
+  /** It had a credential once, and what was handed out for that has been ended. */
+  #hasEpoch: boolean
   #alarmAt: number | undefined
+  #telling: Promise<void> = Promise.resolve()
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
     this.#key = sessionKeyOf(context.id.name ?? '')
     this.#sql = context.storage.sql
-    const tables = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'session'").toArray()
-    this.#exists = tables.length > 0
+    const found = this.#sql.exec<{ name: string }>('SELECT name FROM sqlite_master').toArray()
+    const has = (table: string): boolean => found.some(({ name }) => name === table)
+    this.#exists = has('session')
+    this.#hasEpoch = has('epoch')
   }
 
   /** Asks the core until it says what the sender is told; whatever is cut off in between, the next attempt goes on. */
@@ -206,9 +220,21 @@ export class Session extends DurableObject<Env> {
     })
   }
 
-  /** The credential as it is now, for that repository and no other. Being asked for it is a sign of life. */
-  async credential(url: string): Promise<Answered<{ readonly token: string }>> {
+  /** Capabilities of its own that were made before this are dead. */
+  epoch(): number {
+    return this.#hasEpoch ? epochOf(this.#sql) : 0
+  }
+
+  /**
+   * The credential as it is now, for that repository and no other. Being asked for it is a sign of life. A capability of
+   * the session's own is verified here once more: what has ended stays ended.
+   */
+  async credential(url: string, own?: HeldCapability): Promise<Answered<{ readonly token: string }>> {
     return await this.#answer((app, now) => {
+      if (own) {
+        const { capability, container = '' } = own
+        app.lk.capability.verify(app.config.keys, capability, { now, container, epoch: this.epoch() })
+      }
       const held = this.#credential()
       if (!held || held.url !== url) return undefined
       const bytes = app.lk.seal.open(app.config.keys, held.sealed, this.#context(app, url))
@@ -218,11 +244,21 @@ export class Session extends DurableObject<Env> {
     })
   }
 
+  /** Ends every capability that it has handed out. */
+  async endCapabilities(): Promise<Answered<true>> {
+    return await this.#answer((app, now) => {
+      if (!this.#credential()) return undefined
+      this.#raiseEpoch(app, now)
+      return true
+    })
+  }
+
   /** Gives up marks that were left behind and messages that were sent too often, and removes what has ended. */
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined
     const session = this.#row()
-    if (session && session.ends > Date.now()) {
+    if (!session) return await this.#forgetEpoch()
+    if (session.ends > Date.now()) {
       await this.#answer((app, now) => {
         this.#forget(now)
         this.#giveUp(app, now)
@@ -231,17 +267,23 @@ export class Session extends DurableObject<Env> {
       this.#tell()
       return
     }
-    if (session && session.open > 0)
-      console.warn(JSON.stringify({ event: 'session_ended', open: session.open }))
+    if (session.open > 0) console.warn(JSON.stringify({ event: 'session_ended', open: session.open }))
     await this.erase()
     this.#tell()
   }
 
-  /** Nothing stays. */
-  async erase(): Promise<void> {
+  /** Nothing stays but, where capabilities may be about, the number that ends them; that goes by itself. */
+  async erase(): Promise<boolean> {
+    const existed = this.#exists
+    this.ctx.storage.transactionSync(() => {
+      if (this.#credential()) this.#raiseEpoch(openApp(this.env), Date.now())
+      for (const table of tables) this.#sql.exec(`DROP TABLE IF EXISTS ${table}`)
+    })
     this.#exists = false
-    this.#alarmAt = undefined
-    await this.ctx.storage.deleteAll()
+    await this.#forgetEpoch()
+    // The ledger is told nothing of it any more once this is answered.
+    await this.#telling
+    return existed
   }
 
   /** Null: there is no such session. */
@@ -287,6 +329,21 @@ export class Session extends DurableObject<Env> {
     }
   }
 
+  #raiseEpoch(app: App, now: number): void {
+    this.#sql.exec(epochSchema)
+    raiseEpoch(this.#sql, app, now)
+    this.#hasEpoch = true
+  }
+
+  /** Of an object that holds no session any more. */
+  async #forgetEpoch(): Promise<void> {
+    const until = this.#hasEpoch ? forgetEpoch(this.#sql, Date.now()) : null
+    this.#alarmAt = until ?? undefined
+    if (until !== null) return await this.ctx.storage.setAlarm(until)
+    this.#hasEpoch = false
+    await this.ctx.storage.deleteAll()
+  }
+
   /** Runs one verb; a refusal is data, so that its code survives the way. Nothing said: there is no such thing. */
   async #answer<T>(verb: (app: App, now: number) => T | undefined): Promise<Answered<T>> {
     let answer: Answered<T>
@@ -315,7 +372,8 @@ export class Session extends DurableObject<Env> {
         now,
       )
       .one()
-    const first = Math.min(session.ends, due ?? never, ends ?? never)
+    const epochEnds = this.#hasEpoch ? forgetEpoch(this.#sql, now) : null
+    const first = Math.min(session.ends, due ?? never, ends ?? never, epochEnds ?? never)
     // What an alarm has left behind is looked at again, but not at once.
     const at = first > now ? first : now + againMs
     // One whose time has passed may have been given up.
@@ -367,7 +425,9 @@ export class Session extends DurableObject<Env> {
     const ends = this.endsAt()
     const held = { count: ends === null ? 0 : 1, oldest: ends === null ? null : ends - life, nextDue: ends }
     const name = sessionName(config.baseUrl, this.#key)
-    this.ctx.waitUntil(report(this.env, name, [{ kind: 'session', ...held }]))
+    // One after the other: what is said last is what counts.
+    this.#telling = this.#telling.then(() => report(this.env, name, [{ kind: 'session', ...held }]))
+    this.ctx.waitUntil(this.#telling)
   }
 
   #row(): SessionRow | undefined {

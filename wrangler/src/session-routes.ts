@@ -5,6 +5,8 @@ import { Refusal } from './refusal.ts'
 import { decoded, reads, type Call, type Route } from './route.ts'
 import {
   describeMessages,
+  endSession,
+  endSessionCapabilities,
   mintSessionCapability,
   nextMessage,
   postMessage,
@@ -18,14 +20,17 @@ const json = 'application/json'
 export const sessionRoutes: readonly Route[] = [
   [
     /^\/api\/sessions\/([^/]+)$/,
-    reads(async ({ app, request, parts: [id = ''] }) =>
-      Response.json(await describeMessages(app, caller(app, request), decoded(id))),
-    ),
+    {
+      ...reads(async ({ app, request, parts: [id = ''] }) =>
+        Response.json(await describeMessages(app, caller(app, request), decoded(id))),
+      ),
+      DELETE: end,
+    },
   ],
   [/^\/api\/sessions\/([^/]+)\/messages$/, { POST: post }],
   [/^\/api\/sessions\/([^/]+)\/next$/, { POST: next }],
   [/^\/api\/sessions\/([^/]+)\/messages\/([^/]+)\/settle$/, { POST: settle }],
-  [/^\/api\/sessions\/([^/]+)\/capabilities$/, { POST: capability }],
+  [/^\/api\/sessions\/([^/]+)\/capabilities$/, { POST: capability, DELETE: endCapabilities }],
   [/^\/api\/sessions\/([^/]+)\/credential$/, { POST: credential }],
 ]
 
@@ -50,6 +55,14 @@ async function capability({ app, request, parts: [id = ''] }: Call): Promise<Res
   const principal = trustedCaller(app, request, json)
   const minted = await mintSessionCapability(app, principal, decoded(id), await readJson(request))
   return Response.json(minted, { status: 201 })
+}
+
+async function endCapabilities({ app, request, parts: [id = ''] }: Call): Promise<Response> {
+  return Response.json(await endSessionCapabilities(app, trustedCaller(app, request, json), decoded(id)))
+}
+
+async function end({ app, request, parts: [id = ''] }: Call): Promise<Response> {
+  return Response.json(await endSession(app, trustedCaller(app, request, json), decoded(id)))
 }
 
 /** Asked for by git itself, with a capability (RFC 6750, the container in a header of its own) or as the owner. */

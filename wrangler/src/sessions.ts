@@ -14,6 +14,7 @@ import { codeOf, Refusal, type Code } from './refusal.ts'
 import type {
   Acknowledged,
   Answered,
+  HeldCapability,
   Incoming,
   Next,
   Repository,
@@ -33,6 +34,11 @@ export interface SessionCapability {
   readonly expiresAt: number
   /** The canonical clone URL. */
   readonly repo: string
+}
+
+/** False: there was nothing to end. */
+export interface Over {
+  readonly ended: boolean
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -87,14 +93,26 @@ export async function describeMessages(app: App, principal: Principal, id: strin
   return value(await ownSession(app, principal, id).state())
 }
 
+/** Ends every capability that was made for the session, and leaves the session as it is. */
+export async function endSessionCapabilities(app: App, principal: Principal, id: string): Promise<Over> {
+  return { ended: value(await ownSession(app, principal, id).endCapabilities()) }
+}
+
+/** Removes the session with everything in it; whatever was handed out for it is dead. Can be done twice. */
+export async function endSession(app: App, principal: Principal, id: string): Promise<Over> {
+  return { ended: await ownSession(app, principal, id).erase() }
+}
+
 /** The session's credential as it is now, for its owner. */
-export function sessionCredential(
+export async function sessionCredential(
   app: App,
-  { subject }: Principal,
+  principal: Principal,
   id: string,
   request: unknown,
 ): Promise<GitLogin> {
-  return login(app, { kind: 'user', id: subject }, id, request)
+  const { cloneUrl, username } = asked(app, request)
+  const { token } = value(await ownSession(app, principal, id).credential(cloneUrl))
+  return { username, password: token }
 }
 
 /** What work in the session is handed instead of the credential: good for asking for it, as it is then. */
@@ -107,7 +125,10 @@ export async function mintSessionCapability(
   const { container, ttlMs = usualLifeMs } = members(request, ['container', 'ttlMs'])
   if (typeof ttlMs !== 'number' || (container !== undefined && text(container) === ''))
     throw new Refusal('request_invalid')
-  const { credential } = value(await ownSession(app, principal, id).state())
+  const session = ownSession(app, principal, id)
+  // Before: one that is ended meanwhile is what is made here, too.
+  const epoch = await session.epoch()
+  const { credential } = value(await session.state())
   if (!credential) throw new Refusal('not_found')
   const { subject } = principal
   const now = Date.now()
@@ -119,8 +140,8 @@ export async function mintSessionCapability(
     provider: sessionProvider(id),
     repo: credential.url,
     ...(container !== undefined && { container: container as string }),
-    can: wholeCredential,
-    epoch: 0,
+    can: ['fetch', 'push'],
+    epoch,
     expiresAt,
   }
   try {
@@ -132,40 +153,42 @@ export async function mintSessionCapability(
   }
 }
 
-/**
- * As `sessionCredential`, for whoever works in the session and holds a capability of its owner's for that repository. It has
- * to allow everything that the credential does: what was narrowed is not traded for something wider.
- */
+/** As `sessionCredential`, for whoever works in the session and holds a capability: the core says of which ones. */
 export async function redeemCapability(
   app: App,
-  held: { readonly capability: string; readonly container?: string },
+  held: HeldCapability,
   id: string,
   request: unknown,
 ): Promise<GitLogin> {
   const { capability, container = '' } = held
   const verify = (epoch: number) =>
     app.lk.capability.verify(app.config.keys, capability, { now: Date.now(), container, epoch })
-  const { purpose, owner, provider, repo = '', can } = verify(0)
-  const isOthers = provider.startsWith(sessionProvider('')) && provider !== sessionProvider(id)
-  if (purpose !== 'git' || isOthers || !wholeCredential.every((verb) => can.includes(verb)))
-    throw new Refusal('not_allowed')
-  // One of a connection ends with it; a session's own ends with the session.
-  if (provider !== sessionProvider(id)) verify(await vaultOf(app, { owner, provider }).epoch())
-  return await login(app, owner, id, request, repo)
+  const claims = verify(0)
+  const { cloneUrl, username } = asked(app, request)
+  const ender = app.lk.capability.redeem(claims, { own: sessionProvider(id), repo: cloneUrl })
+  const { owner, provider } = claims
+  const session = sessionOf(app, owner, id)
+  if (ender === 'session') {
+    const { token } = value(await session.credential(cloneUrl, held))
+    return { username, password: token }
+  }
+  const vault = vaultOf(app, { owner, provider })
+  verify(await vault.epoch())
+  const { token } = value(await session.credential(cloneUrl))
+  // What ended while the session was asked counts too.
+  verify(await vault.epoch())
+  return { username, password: token }
 }
 
 const usualLifeMs = 3_600_000
-const wholeCredential = ['fetch', 'push'] as const
-/** No provider can be configured under such a name: the capability opens nothing else. */
+/** As the core knows it. */
 const sessionProvider = (id: string): string => `session:${id}`
 
-/** Refused alike whether there is no session, no credential, or one for another repository. */
-async function login(app: App, owner: Owner, id: string, request: unknown, only?: string): Promise<GitLogin> {
+/** Which repository's credential is asked for, and the user name that goes with it there. */
+function asked(app: App, request: unknown): { readonly cloneUrl: string; readonly username: string } {
   const { url } = members(request, ['url'])
   const { provider, cloneUrl } = repositoryAt(app, url)
-  if (only !== undefined && only !== cloneUrl) throw new Refusal('repository_mismatch')
-  const { token } = value(await sessionOf(app, owner, id).credential(cloneUrl))
-  return { username: usernames[provider], password: token }
+  return { cloneUrl, username: usernames[provider] }
 }
 
 /** What each host wants for a user name beside a token; others do not look at it. */

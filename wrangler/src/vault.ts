@@ -60,7 +60,7 @@ import {
   type Redemption,
   type Revocation,
 } from './vault-types.ts'
-import { noteEnd, noteWatcher, tellWatchers, watcherSchema } from './watchers.ts'
+import { forgetWatcher, isWatched, noteEnd, noteWatcher, tellWatchers, watcherSchema } from './watchers.ts'
 
 export type * from './vault-types.ts'
 
@@ -81,6 +81,7 @@ const schema = [
 const redeemedValidityMs = 60_000
 /** A provider that does not answer is not waited for by every caller. */
 const listAgainMs = 30_000
+const askAgainMs = 60_000
 
 /**
  * One object per owner and provider: it uses states up and holds the sealed credential. What becomes of the credential
@@ -96,6 +97,8 @@ export class Vault extends DurableObject<Env> {
   readonly #marks = new Marks()
   #cursor: SweepCursor | undefined
   #listFailedAt = 0
+  /** The provider is being asked when the connection has come to the end of its life. */
+  #isLapsing = false
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
@@ -129,7 +132,9 @@ export class Vault extends DurableObject<Env> {
     if (this.#completions.isLate(completion)) return { ok: false, code: 'not_allowed' }
     if (isBlocked(this.#sql, completion.stateIssuedAt)) return { ok: false, code: 'state_consumed' }
     try {
-      return await this.#completions.once(completion)
+      const outcome = await this.#completions.once(completion)
+      if (outcome.ok) await this.#armLife()
+      return outcome
     } catch (error) {
       return { ok: false, code: codeOf(error) }
     } finally {
@@ -350,11 +355,19 @@ export class Vault extends DurableObject<Env> {
   async watch(thread: string, until: number): Promise<void> {
     noteWatcher(this.#sql, thread, until)
     await this.#arm(until)
+    await this.#armLife()
+  }
+
+  /** That thread has gone. */
+  unwatch(thread: string): void {
+    forgetWatcher(this.#sql, thread)
   }
 
   override async alarm(): Promise<void> {
     this.#alarm.wentOff()
     try {
+      // A verdict that comes from here on is one about its life.
+      this.#isLapsing = ((await this.#lifeEnd()) ?? Infinity) < Date.now()
       await this.#connection().alarm()
     } finally {
       await this.#clearShadows()
@@ -366,6 +379,8 @@ export class Vault extends DurableObject<Env> {
       }
       const epochEnd = forgetEpoch(this.#sql, Date.now())
       if (epochEnd !== null) await this.#arm(epochEnd)
+      await this.#checkLife()
+      this.#isLapsing = false
       await this.#tellRuns()
       await this.#sweep()
     }
@@ -419,7 +434,7 @@ export class Vault extends DurableObject<Env> {
 
   /** Ends every capability so far. */
   #raiseEpoch(): void {
-    void this.#arm(raiseEpoch(this.#sql, Date.now()))
+    void this.#arm(raiseEpoch(this.#sql, openApp(this.env), Date.now()))
   }
 
   async #fetch(minValidityMs: number): Promise<TokenResult> {
@@ -429,6 +444,29 @@ export class Vault extends DurableObject<Env> {
   #endRuns(cause: RunCause): void {
     noteEnd(this.#sql, cause)
     this.ctx.waitUntil(this.#tellRuns())
+  }
+
+  /** When the connection ends if nothing renews it, as the core says; null: nobody's run waits for that, or it does not. */
+  async #lifeEnd(): Promise<number | null> {
+    return isWatched(this.#sql) ? ((await this.#held())?.endsAt ?? null) : null
+  }
+
+  async #armLife(): Promise<void> {
+    const end = await this.#lifeEnd()
+    if (end !== null) await this.#arm(end + 1)
+  }
+
+  /**
+   * A connection that runs use has come to the end of its life by itself. That alone decides nothing: its provider is
+   * asked, and renews it or says that it is over. One that does not answer is asked again.
+   */
+  async #checkLife(): Promise<void> {
+    const end = await this.#lifeEnd()
+    if (end === null) return
+    if (end >= Date.now()) return void (await this.#arm(end + 1))
+    const { outcome } = await this.#fetch(0)
+    if (outcome === 'reconnect_required') this.#endRuns('connection_idle')
+    else await this.#arm(Math.max((await this.#lifeEnd()) ?? 0, Date.now() + askAgainMs))
   }
 
   async #tellRuns(): Promise<void> {
@@ -536,7 +574,7 @@ export class Vault extends DurableObject<Env> {
 
   #notify(news: News): void {
     this.#count(countedAs(news))
-    if (isEnd(news)) this.#endRuns('reconnect_required')
+    if (isEnd(news)) this.#endRuns(this.#isLapsing ? 'connection_idle' : 'reconnect_required')
     logNews(this.#key.provider, news)
   }
 

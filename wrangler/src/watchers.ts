@@ -13,6 +13,14 @@ export function noteWatcher(sql: SqlStorage, thread: string, until: number): voi
   sql.exec('INSERT OR REPLACE INTO watcher VALUES (?, ?, NULL)', until, thread)
 }
 
+export function forgetWatcher(sql: SqlStorage, thread: string): void {
+  sql.exec('DELETE FROM watcher WHERE thread = ?', thread)
+}
+
+/** True while a run waits for news of this connection. */
+export const isWatched = (sql: SqlStorage): boolean =>
+  sql.exec('SELECT 1 FROM watcher WHERE cause IS NULL LIMIT 1').toArray().length > 0
+
 /** Written down with the verdict, so that a crash in between only makes the news late. */
 export function noteEnd(sql: SqlStorage, cause: RunCause): void {
   sql.exec('UPDATE watcher SET cause = ? WHERE cause IS NULL', cause)

@@ -14,7 +14,7 @@ import type {
 import type { TokenResult } from 'latchkey/connection'
 import type { App } from './app.ts'
 import type { OwnerKind } from './connections.ts'
-import { Refusal } from './refusal.ts'
+import { codeOf, Refusal } from './refusal.ts'
 import type { ConnectionStatus } from './vault.ts'
 
 type Held = Candidate['held']
@@ -236,6 +236,17 @@ export const ownPlaces = ({ subject, org }: Principal): readonly { scope: OwnerK
   { scope: 'user', id: subject },
   ...(org === undefined ? [] : [{ scope: 'org', id: org } as const]),
 ]
+
+/** Whether a caller acts for themselves, or for their organisation: its owners and admins do. */
+export function actsFor(app: App, principal: Principal, owner: OwnerKind): boolean {
+  try {
+    app.lk.scope.connectTarget({ ...factsOf(principal), requested: owner })
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'not_allowed') return false
+    throw error
+  }
+}
 
 const verdictOf = (
   app: App,

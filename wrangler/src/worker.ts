@@ -33,9 +33,12 @@ import { removeMember, type DepartureReceipt } from './members.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
+import { indexLane } from './run-index.ts'
 import type { Acknowledged, Next, SessionState, Settled } from './session-object.ts'
 import {
   describeMessages,
+  endSession,
+  endSessionCapabilities,
   mintSessionCapability,
   nextMessage,
   postMessage,
@@ -43,6 +46,7 @@ import {
   sessionCredential,
   settleMessage,
   type GitLogin,
+  type Over,
   type SessionCapability,
 } from './sessions.ts'
 import type { Why } from './whose.ts'
@@ -81,7 +85,7 @@ export default {
 
   /** Sweeps what no object sweeps itself. */
   async scheduled(_event, env): Promise<void> {
-    await sweepIndex(openApp(env))
+    await sweepIndex(openApp(env), [indexLane(env)])
   },
 } satisfies ExportedHandler<Env>
 
@@ -265,6 +269,16 @@ export class Latchkey extends WorkerEntrypoint<Env> {
     request: { readonly container?: string; readonly ttlMs?: number } = {},
   ): Promise<Answer<SessionCapability>> {
     return this.#answer((app) => mintSessionCapability(app, principal, session, request))
+  }
+
+  /** Ends every capability that was made for a session. */
+  endSessionCapabilities(principal: Principal, session: string): Promise<Answer<Over>> {
+    return this.#answer((app) => endSessionCapabilities(app, principal, session))
+  }
+
+  /** Removes a session with everything in it. */
+  endSession(principal: Principal, session: string): Promise<Answer<Over>> {
+    return this.#answer((app) => endSession(app, principal, session))
   }
 
   /** The session's git credential as it is now, for its owner, or for whoever holds a capability. */

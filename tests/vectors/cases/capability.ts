@@ -135,9 +135,53 @@ bad('api', 'T15: another purpose.', text, 'capability_invalid', { purpose: 'api'
 bad('provider', 'T15: another provider.', text, 'provider_mismatch', { provider: 'gitlab' })
 bad('from-nowhere', 'T15: no container.', text, 'container_mismatch', { container: '' })
 
+const redeem = new Group('capability.redeem')
+const own = 'session:s-1'
+const whole = { purpose: 'git', provider: own, repo: hello, can: ['fetch', 'push'] }
+const asked = { own, repo: hello }
+const given = (name: string, comment: string, changes: object, ender: string): void =>
+  redeem.good(name, comment, { claims: { ...whole, ...changes }, asked }, ender)
+const kept = (
+  name: string,
+  comment: string,
+  changes: object,
+  error = 'not_allowed',
+  more: object = {},
+): void =>
+  redeem.bad(name, comment, { claims: { ...whole, ...changes }, asked: { ...asked, ...more } }, error)
+given('own', 'The session’s own ends with the session.', {}, 'session')
+given('connection', 'One of a connection ends with that.', { provider: 'github' }, 'connection')
+given('more', 'What allows more allows this.', { can: ['fetch', 'push', 'read', 'write'] }, 'session')
+kept('api', 'T15: another purpose.', { purpose: 'api' })
+kept('other-session', 'Another session’s.', { provider: 'session:s-2' })
+kept('longer', 'One whose id begins alike.', { provider: 'session:s-10' })
+kept('no-session', 'No session’s.', { provider: 'session:' })
+kept('fetch', 'E2: what was narrowed is not traded for the whole.', { can: ['fetch'] })
+kept('push', 'E2: neither is this.', { can: ['push'] })
+kept('read', 'Other verbs do not make up for one.', { can: ['fetch', 'read', 'write'] })
+kept('other-repo', 'Another repository.', { repo: `${hello}x` }, 'repository_mismatch')
+kept('any-repo', 'Any repository is none in particular.', { repo: '' }, 'repository_mismatch')
+kept('none-asked', 'And nothing is asked for.', { repo: '' }, 'repository_mismatch', { repo: '' })
+kept('no-own', 'The session has no name.', { provider: 'session:' }, 'not_allowed', { own: 'session:' })
+kept('not-own', 'A name that could be a provider’s.', { provider: 'github' }, 'not_allowed', {
+  own: 'github',
+})
+
+const revoke = new Group('capability.revoke')
+const revoked = (name: string, comment: string, epoch: number, next: number, at = now): void =>
+  revoke.good(name, comment, { epoch, now: at }, { epoch: next, keepUntil: at + 14_460_000 })
+revoked('first', 'In seconds; kept for four hours and the skew.', 0, seconds)
+revoked('later', 'Later than it was.', seconds - 1, seconds)
+revoked('same-second', 'Twice within a second.', seconds, seconds + 1)
+revoked('back', 'A clock that went back.', seconds + 100, seconds + 101)
+revoked('last', 'There is no higher one.', 4_294_967_295, 4_294_967_295)
+revoked('far', 'Nor for a clock that is far ahead.', 7, 4_294_967_295, 5_000_000_000_000)
+
 export default document(
   'Capabilities: what untrusted work gets in place of a token.',
   mint,
   attenuate,
   verify,
+  redeem,
+  revoke,
 )

@@ -413,7 +413,14 @@ terminal.good(
   { status: 'running', log: { lastSeq: 7 } },
   { action: 'wait', status: 'running' },
 )
-for (const cause of ['stale_run', 'connection_revoked', 'reconnect_required', 'idle_limit']) {
+for (const cause of [
+  'stale_run',
+  'connection_revoked',
+  'reconnect_required',
+  'idle_limit',
+  'connection_idle',
+  'erased',
+]) {
   terminal.good(
     `running-${cause}`,
     'T60: with its cause, once.',
