@@ -90,21 +90,21 @@ describe('a host that speaks as GitHub does', () => {
 
   test('T51 a person whose token fails in mid-session: the app goes on where it is installed, with one warning', async () => {
     const control = remote<InstallationControl>(stage.provider.address)
-    const installed = { account: 'team', repositories: ['one'], members: ['eve'] }
+    const installed = { account: 'team', repositories: ['one'], members: ['ivy'] }
     await control.install(installed)
     await stage.upstream.create('team/one')
-    await stage.upstream.create('shared/eve')
-    await stage.connect('eve')
-    const { capability, remote: address } = await stage.mint('eve', {
+    await stage.upstream.create('shared/ivy')
+    await stage.connect('ivy')
+    const { capability, remote: address } = await stage.mint('ivy', {
       repo: repoOf(stage, 'team/one'),
       ...both,
     })
-    const workspace = await stage.workspace('eve', capability)
-    await stage.provider.control.revoke('eve')
+    const workspace = await stage.workspace('ivy', capability)
+    await stage.provider.control.revoke('ivy')
     await workspace.must(['clone', '-q', address, 'work'])
     await commit(workspace, 'file', 'of the app\n')
     await workspace.must(['-C', 'work', 'push', '-q', 'origin', 'HEAD:main'])
-    const again = await stage.workspace('eve-again', capability)
+    const again = await stage.workspace('ivy-again', capability)
     await again.must(['clone', '-q', address, 'work'])
     assert.equal(await again.read('work/file'), 'of the app\n')
     const mintings = await control.mintings()
@@ -115,9 +115,9 @@ describe('a host that speaks as GitHub does', () => {
     assert.equal(stage.ours.worker.log.filter((line) => line.includes('acts_as_app')).length, 1)
     for (const line of stage.ours.worker.log) assert.ok(!line.includes(mintings[0]!.token))
     // Where it is not installed nobody acts.
-    const elsewhere = await stage.ask('eve', 'POST', '/api/capabilities', {
+    const elsewhere = await stage.ask('ivy', 'POST', '/api/capabilities', {
       provider: stage.name,
-      repo: repoOf(stage, 'shared/eve'),
+      repo: repoOf(stage, 'shared/ivy'),
       can: ['fetch'],
     })
     assert.equal(elsewhere.status, 409)
