@@ -134,6 +134,9 @@
 // check: pending passed failed
 // sweep:  keep end
 // chosen:  one none ambiguous mismatch suspended lookup_failed
+// word: none restored suspended deleted
+// knownAs:  live suspended gone
+// minted:  made deleted suspended not_covered misconfigured unanswered
 // userToken:  good none revoked refresh_failed insufficient unreadable misconfigured
 // tokenSource:  user installation none
 // pin: none user installation
@@ -1239,6 +1242,10 @@ export interface InstallationChoice {
   readonly index?: number
   readonly path: RulePath
 }
+export interface Said {
+  readonly change: Exclude<Names<'word'>, 'none'>
+  readonly at: number
+}
 export interface TokenSourceFacts {
   readonly pin?: Names<'pin'>
   readonly user: Names<'userToken'>
@@ -1342,6 +1349,15 @@ export interface Scopes {
     },
     all: readonly Installation[],
   ): InstallationChoice
+  hears(known: Said | undefined, said: Said): boolean
+  knownAs(
+    listed: {
+      suspended: boolean
+      at: number
+    },
+    said?: Said,
+  ): Names<'knownAs'>
+  minted(answer: { status: number; remaining?: string; retryAfter?: string }): Names<'minted'>
   chooseTokenSource(facts: TokenSourceFacts): TokenSourceChoice
   stepIdentity(identity: Identity, choice: TokenSourceChoice, fresh?: string): IdentityStep
   access(facts: { hasToken: boolean; status: number; remaining?: string; retryAfter?: string }): {
@@ -1697,6 +1713,10 @@ export interface ProviderSettings {
   readonly git?: GitHost
   readonly clientSecretName?: string
   readonly webhookSecretName?: string
+  readonly app?: {
+    readonly url: string
+    readonly keyName: string
+  }
   readonly policy: Required<Omit<ReadPolicy, 'only'>>
   readonly deploymentTokenName?: string
 }

@@ -16,7 +16,7 @@ using json::Value;
 constexpr std::string_view known_members[] = {
     "profile",     "clientId", "title",        "authorizationUrl", "tokenUrl",    "revocationUrl",
     "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",      "refresh",
-    "gitUrl",      "owners",   "personalOnly", "deployment",       "pastRevoked",
+    "gitUrl",      "owners",   "personalOnly", "deployment",       "pastRevoked", "appUrl",
 };
 
 const Var* find(std::span<const Var> vars, std::string_view name) noexcept {
@@ -166,9 +166,10 @@ public:
     out.client_id = text_of(entry, "clientId");
     if (!text::is_plain(out.client_id, max_client_id)) return false;
     return read_title(entry, *row, out) && read_urls(entry, *row, out) &&
-           read_git(entry, *row, out) && read_response_mode(entry, *row, out) &&
-           read_scopes(entry, out) && read_client_kind(entry, *row, out) &&
-           read_policy(entry, out) && read_refresh(entry, *row, out);
+           read_git(entry, *row, out) && read_app(entry, *row, out) &&
+           read_response_mode(entry, *row, out) && read_scopes(entry, out) &&
+           read_client_kind(entry, *row, out) && read_policy(entry, out) &&
+           read_refresh(entry, *row, out);
   }
 
   /// Where in the text the last look went, and what was wrong there.
@@ -259,6 +260,17 @@ private:
     out.git_host = without_default_port(*parsed).substr(parsed->https ? 8 : 7);
     out.git_base = path;
     return true;
+  }
+
+  // Slashes at its end would be two before a path.
+  [[nodiscard]] bool read_app(const Value& entry, const profile::Profile& row,
+                              Provider& out) noexcept {
+    const Value member = look(entry, "appUrl");
+    out.app_url = row.app_url;
+    if (!member.present()) return true;
+    if (out.app_url.empty()) return false;
+    out.app_url = member.text();
+    return is_url(out.app_url, false) && !out.app_url.ends_with('/');
   }
 
   [[nodiscard]] bool read_response_mode(const Value& entry, const profile::Profile& row,
@@ -448,6 +460,20 @@ Verdict check_providers(std::span<const Var> vars, std::span<json::Node> nodes, 
   return {};
 }
 
+// RFC 7468: a label, and base64 in lines; what is in it is not looked at here.
+bool is_private_key(std::string_view text) noexcept {
+  for (const std::string_view kind :
+       {std::string_view{"PRIVATE KEY-----"}, std::string_view{"RSA PRIVATE KEY-----"}}) {
+    constexpr std::string_view begin = "-----BEGIN ";
+    if (text.size() <= max_app_key && text.starts_with(begin) &&
+        text.substr(begin.size()).starts_with(kind)) {
+      return std::all_of(text.begin(), text.end(),
+                         [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r'; });
+    }
+  }
+  return false;
+}
+
 Verdict check_secrets(std::span<const Var> vars, Config& out) noexcept {
   for (std::size_t i = 0; i < out.provider_count; ++i) {
     Provider& provider = out.providers[i];
@@ -458,10 +484,15 @@ Verdict check_secrets(std::span<const Var> vars, Config& out) noexcept {
       if (!text::is_plain(secret, max_secret)) return invalid(name.view());
     }
     const SecretName webhook = secret_name(provider.name, "_WEBHOOK_SECRET");
-    const Var* var = find(vars, webhook.view());
-    if (var == nullptr) continue;
-    if (!text::is_plain(var->value, max_secret)) return invalid(webhook.view());
-    provider.webhook_secret = webhook;
+    const SecretName app = secret_name(provider.name, "_APP_KEY");
+    if (const Var* var = find(vars, webhook.view())) {
+      if (!text::is_plain(var->value, max_secret)) return invalid(webhook.view());
+      provider.webhook_secret = webhook;
+    }
+    if (const Var* var = find(vars, app.view())) {
+      if (provider.app_url.empty() || !is_private_key(var->value)) return invalid(app.view());
+      provider.app_key = app;
+    }
   }
   return {};
 }

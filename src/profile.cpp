@@ -91,6 +91,7 @@ constexpr std::array<Profile, 28> table{{
      .revocation_url = "https://api.github.com/applications/{client_id}/token",
      .user_info_url = "https://api.github.com/user",
      .git_url = "https://github.com",
+     .app_url = "https://api.github.com",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
      .granted_commas = true,

@@ -68,6 +68,27 @@ Result<InstallationChoice> choose_installation(const Facts& facts, Membership me
   return chosen(Chosen::none, Rule::no_installation);
 }
 
+bool hears(const Said& known, const Said& said) noexcept {
+  if (said.word == Word::none || known.word == Word::deleted) return false;
+  return said.word == Word::deleted || known.word == Word::none || said.at.value >= known.at.value;
+}
+
+Known known_as(bool listed_suspended, UnixMillis listed_at, const Said& said) noexcept {
+  constexpr Millis skew = seconds(60);
+  const std::int64_t since = said.at.value - listed_at.value;
+  switch (said.word) {
+  case Word::deleted: return Known::gone;
+  case Word::suspended:
+    if (since >= -skew.value) return Known::suspended;
+    break;
+  case Word::restored:
+    if (since >= 0) return Known::live;
+    break;
+  case Word::none: break;
+  }
+  return listed_suspended ? Known::suspended : Known::live;
+}
+
 namespace {
 
 // Why the person's token is not used; `user_token` when it is.
@@ -145,6 +166,15 @@ AccessVerdict access(const AccessFacts& facts) noexcept {
     return {facts.has_token ? Access::token_rejected : Access::needs_token, status == 404};
   }
   return {Access::unexpected, false};
+}
+
+Minted minted(const AccessFacts& facts) noexcept {
+  if (access(facts).access == Access::rate_limited) return Minted::unanswered;
+  constexpr std::uint16_t statuses[] = {201, 404, 403, 422, 401};
+  for (std::size_t i = 0; i < std::size(statuses); ++i) {
+    if (facts.status == statuses[i]) return static_cast<Minted>(i + 1);
+  }
+  return Minted::unanswered;
 }
 
 namespace {

@@ -322,7 +322,7 @@ struct ConfigReply {
   std::uint8_t unused[4];
   double run_retention_ms;
 };
-inline constexpr std::uint32_t provider_fields = 18;
+inline constexpr std::uint32_t provider_fields = 20;
 
 /// What a step needs to know beside row, flow and event. Times are lengths in milliseconds.
 struct RefreshSettings {
@@ -923,6 +923,9 @@ inline constexpr Enumeration enumerations[] = {
     enumeration<scope::Check>("check"),
     enumeration<scope::Sweep>("sweep"),
     enumeration<scope::Chosen>("chosen"),
+    enumeration<scope::Word>("word"),
+    enumeration<scope::Known>("knownAs"),
+    enumeration<scope::Minted>("minted"),
     enumeration<scope::UserToken>("userToken"),
     enumeration<scope::Source>("tokenSource"),
     enumeration<scope::Pin>("pin"),

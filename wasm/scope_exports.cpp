@@ -448,14 +448,53 @@ LK_DECISION(lk_scope_step_identity) {
   return Errc::ok;
 }
 
-LK_DECISION(lk_scope_access) {
-  scope::AccessFacts facts;
+namespace {
+
+bool read_access(Question& q, scope::AccessFacts& facts) noexcept {
   facts.has_token = q.flag();
   const std::int64_t status = q.digits();
   facts.remaining = q.text();
   facts.retry_after = q.text();
-  if (!q.good() || status > 999) return Errc::claim_invalid;
   facts.status = static_cast<std::uint16_t>(status);
+  return q.good() && status <= 999;
+}
+
+scope::Said read_said(Question& q) noexcept {
+  scope::Said said;
+  said.word = q.one_of<scope::Word>(0, 3);
+  said.at = q.time();
+  return said;
+}
+
+}  // namespace
+
+LK_DECISION(lk_scope_hears) {
+  const auto known = read_said(q);
+  const auto said = read_said(q);
+  if (!q.good()) return Errc::claim_invalid;
+  answer.flag(scope::hears(known, said));
+  return Errc::ok;
+}
+
+LK_DECISION(lk_scope_known_as) {
+  const bool suspended = q.flag();
+  const auto listed_at = q.time();
+  const auto said = read_said(q);
+  if (!q.good()) return Errc::claim_invalid;
+  answer.name(scope::known_as(suspended, listed_at, said));
+  return Errc::ok;
+}
+
+LK_DECISION(lk_scope_minted) {
+  scope::AccessFacts facts;
+  if (!read_access(q, facts)) return Errc::claim_invalid;
+  answer.name(scope::minted(facts));
+  return Errc::ok;
+}
+
+LK_DECISION(lk_scope_access) {
+  scope::AccessFacts facts;
+  if (!read_access(q, facts)) return Errc::claim_invalid;
   const auto verdict = scope::access(facts);
   answer.name(verdict.access);
   answer.flag(verdict.may_cache);

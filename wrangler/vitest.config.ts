@@ -7,7 +7,12 @@ export default defineConfig({
   plugins: [
     cloudflareTest(({ inject }) => ({
       wrangler: { configPath: './wrangler.jsonc' },
-      miniflare: { bindings: testVariables(inject<string>('issuer'), inject<string>('tokenServer')) },
+      miniflare: {
+        bindings: testVariables(inject<string>('issuer'), inject<string>('tokenServer'), {
+          github: inject<string>('github'),
+          appKeys: inject<string[]>('appKeys'),
+        }),
+      },
     })),
   ],
   test: {

@@ -25,6 +25,7 @@ inline constexpr std::size_t max_client_id = 255;
 inline constexpr std::size_t max_title = 64;
 inline constexpr std::size_t max_secret = 1024;
 inline constexpr std::size_t max_git_url = 255;
+inline constexpr std::size_t max_app_key = 8192;
 
 inline constexpr std::string_view var_keys = "LATCHKEY_KEYS";
 inline constexpr std::string_view var_principal_key = "LATCHKEY_PRINCIPAL_KEY";
@@ -61,6 +62,8 @@ struct Provider {
   std::string_view git_base;  ///< empty, or `/...`
   bool git_plain{false};  ///< http, in development
   profile::Git git{profile::Git::git};
+  std::string_view app_url;  ///< where the app acts as itself; empty: it does not
+  SecretName app_key;  ///< the variable that holds the app's private key; empty when it is not set
   SecretName client_secret;  ///< the variable that holds it; empty for a public client
   SecretName webhook_secret;  ///< the variable that holds it; empty when it is not set
   profile::ScopeSeparator scope_separator{profile::ScopeSeparator::space};
@@ -117,8 +120,10 @@ struct Verdict {
 /// 5. `ENABLE_CONNECT`: exactly `true` is on; absent, empty or `false` is off.
 /// 6. `LATCHKEY_PROVIDERS`: required; a JSON object of at most 32 providers; see below.
 /// 7. for each provider `<NAME>_CLIENT_SECRET`: required unless the provider is public, 1..1,024
-///    bytes; `<NAME>_DEPLOYMENT_TOKEN`: required where it may be used, of the same form; and
-///    `<NAME>_WEBHOOK_SECRET`: optional, of the same form.
+///    bytes; `<NAME>_DEPLOYMENT_TOKEN`: required where it may be used, of the same form;
+///    `<NAME>_WEBHOOK_SECRET`: optional, of the same form; and `<NAME>_APP_KEY`: optional, only
+///    where the provider has an address for apps, a private key as PEM (RFC 7468) of at most
+///    `max_app_key` bytes.
 ///
 /// `RUN_RETENTION_MS` refuses nothing: what `retention::setting` does not take is the default, and
 /// the setting says why.
@@ -135,6 +140,8 @@ struct Verdict {
 ///     userInfoUrl
 ///     gitUrl            text: what the URLs of its repositories begin with; such a URL of at most
 ///                       255 bytes, its path of letters, digits, `-`, `_` and single slashes
+///     appUrl            text: such a URL without a query, where apps act as themselves; only where
+///                       the profile has one
 ///     issuer            text: such a URL without a query (RFC 9207 section 2)
 ///     responseMode      `query` or `form_post`
 ///     scopes            an array of at most 64 scope-tokens

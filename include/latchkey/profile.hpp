@@ -144,6 +144,7 @@ struct Profile {
   Literal revocation_url{};
   Literal user_info_url{};
   Literal git_url{};  ///< what the URLs of its repositories begin with
+  Literal app_url{};  ///< where a client that is an app acts as itself; empty: none can
   AuthStyle auth_style{AuthStyle::basic};
   ScopeSeparator scope_separator{ScopeSeparator::space};
   ResponseMode response_mode{ResponseMode::query};

@@ -475,6 +475,27 @@ struct InstallationChoice {
 choose_installation(const Facts& facts, Membership membership, std::string_view account,
                     std::string_view expected, std::span<const Installation> all) noexcept;
 
+/// What a provider says of an installation by itself.
+enum class Word : std::uint8_t { none = 0, restored = 1, suspended = 2, deleted = 3 };
+
+/// Such a word, and when it was so.
+struct Said {
+  Word word{Word::none};
+  UnixMillis at;
+};
+
+/// True when `said` takes the place of what is known: a deletion is the last word, and of two
+/// others the older one is not listened to.
+[[nodiscard]] bool hears(const Said& known, const Said& said) noexcept;
+
+enum class Known : std::uint8_t { live = 1, suspended = 2, gone = 3 };
+
+/// Says how an installation stands that was listed at a time, and of which something was said: what
+/// is deleted is gone; else the newer one is right, and a suspension also when it is up to a minute
+/// older than the list, by clocks that differ.
+[[nodiscard]] Known known_as(bool listed_suspended, UnixMillis listed_at,
+                             const Said& said) noexcept;
+
 /// How the person's own token stands.
 enum class UserToken : std::uint8_t {
   good = 1,
@@ -562,6 +583,21 @@ struct AccessVerdict {
 ///   | 5xx, none       | `transient`      | `transient`   |
 ///   | any other       | `unexpected`     | `unexpected`  |
 [[nodiscard]] AccessVerdict access(const AccessFacts& facts) noexcept;
+
+/// What came of asking an app's provider for a token of an installation.
+enum class Minted : std::uint8_t {
+  made = 1,
+  deleted = 2,
+  suspended = 3,
+  not_covered = 4,  ///< it is there, and does not reach that repository
+  misconfigured = 5,  ///< the app was not recognised
+  unanswered = 6,  ///< nothing is known: rate limits, failures, what is not understood
+};
+
+/// Reads such an answer: 201, 404, 403, 422 and 401 are the first five, in this order, anything
+/// else the last, and a 403 with a rate limit too. `has_token` is not looked at.
+/// @see docs.github.com, "Create an installation access token for an app"
+[[nodiscard]] Minted minted(const AccessFacts& facts) noexcept;
 
 /// The providers whose scopes say more than their own name.
 enum class Family : std::uint8_t {

@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 794545134,
+  layoutHash: 2089730692,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -1057,6 +1057,9 @@ export const abi = {
     check: ['pending', 'passed', 'failed'],
     sweep: [null, 'keep', 'end'],
     chosen: [null, 'one', 'none', 'ambiguous', 'mismatch', 'suspended', 'lookup_failed'],
+    word: ['none', 'restored', 'suspended', 'deleted'],
+    knownAs: [null, 'live', 'suspended', 'gone'],
+    minted: [null, 'made', 'deleted', 'suspended', 'not_covered', 'misconfigured', 'unanswered'],
     userToken: [
       null,
       'good',

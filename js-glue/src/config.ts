@@ -5,10 +5,10 @@ import { type Module, place } from './module.ts'
 import type { Config, GitHost, KeyRing, ProviderSettings, RefreshFacts, RevocationRequest } from './types.ts'
 
 const reply = 'ConfigReply'
-const providerFields = 18
+const providerFields = 20
 // Only these cross: an environment holds much that is none of the module's business.
 const known =
-  /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|RUN_RETENTION_MS|[A-Z0-9_]+_(?:CLIENT_SECRET|WEBHOOK_SECRET|DEPLOYMENT_TOKEN))$/
+  /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|RUN_RETENTION_MS|[A-Z0-9_]+_(?:CLIENT_SECRET|WEBHOOK_SECRET|DEPLOYMENT_TOKEN|APP_KEY))$/
 
 const own = /^(?:LATCHKEY_|PUBLIC_BASE_URL$|ENABLE_CONNECT$)/
 const maxValue = 32_768
@@ -88,7 +88,9 @@ function readProvider(fields: readonly string[]): ProviderSettings {
   const [name, profile, title, clientId, authorizationUrl, tokenUrl] = fields as [string, ...string[]]
   const [revocationUrl, userInfoUrl, scopes, asIssuer, clientSecretName, webhookSecretName, ...rest] =
     fields.slice(6) as [string, string, string, string, string, string, ...string[]]
-  const [flags, lengths, gitHost, gitBase, gitUser, deploymentTokenName] = rest as [
+  const [flags, lengths, gitHost, gitBase, gitUser, deploymentTokenName, appUrl, appKeyName] = rest as [
+    string,
+    string,
     string,
     string,
     string,
@@ -121,6 +123,7 @@ function readProvider(fields: readonly string[]): ProviderSettings {
     responseMode: responseModes[mode as '1' | '2'],
     pkce: pkce === '1',
     issRequired: issRequired === '1',
+    ...(appKeyName !== '' && { app: { url: appUrl, keyName: appKeyName } }),
     ...(gitHost !== '' && { git: readGit(facts.slice(refreshFlags).map(Number), gitHost, gitBase, gitUser) }),
   }
 }

@@ -124,6 +124,12 @@ export interface InstallationChoice {
   readonly path: RulePath
 }
 
+/** What a provider says of an installation by itself, and when it was so. */
+export interface Said {
+  readonly change: Exclude<Names<'word'>, 'none'>
+  readonly at: number
+}
+
 export interface TokenSourceFacts {
   readonly pin?: Names<'pin'>
   readonly user: Names<'userToken'>
@@ -202,6 +208,12 @@ export interface Scopes {
     facts: Omit<ReadFacts, 'policy'> & { account: string; expected?: string },
     all: readonly Installation[],
   ): InstallationChoice
+  /** Whether what is said takes the place of what is known: a deletion is the last word; throws `claim_invalid`. */
+  hears(known: Said | undefined, said: Said): boolean
+  /** How an installation stands that was listed, and of which something was said since or before; throws `claim_invalid`. */
+  knownAs(listed: { suspended: boolean; at: number }, said?: Said): Names<'knownAs'>
+  /** What came of asking for a token of an installation; `status` 0: no answer. */
+  minted(answer: { status: number; remaining?: string; retryAfter?: string }): Names<'minted'>
   /** The person's token or the app's, with the reason; throws `claim_invalid`. */
   chooseTokenSource(facts: TokenSourceFacts): TokenSourceChoice
   /** From the person to the app: one step, one warning, one fresh installation; throws `claim_invalid`. */

@@ -264,6 +264,19 @@ export function scopes(m: Module): Scopes {
         path,
       }
     },
+    hears(known, said) {
+      const small = [numberOf('word', known?.change ?? 'none'), numberOf('word', said.change)]
+      return ask(m, 'lk_scope_hears', small, [digits(known?.at ?? 0), digits(said.at)]).numbers[0] === 1
+    },
+    knownAs({ suspended, at }, said) {
+      const small = [flag(suspended), numberOf('word', said?.change ?? 'none')]
+      const answer = ask(m, 'lk_scope_known_as', small, [digits(at), digits(said?.at ?? 0)])
+      return nameOf('knownAs', answer.numbers[0])
+    },
+    minted({ status, remaining, retryAfter }) {
+      const texts = [digits(status), said(remaining), said(retryAfter)]
+      return nameOf('minted', ask(m, 'lk_scope_minted', [1], texts).numbers[0])
+    },
     access({ hasToken, status, remaining, retryAfter }) {
       const texts = [digits(status), said(remaining), said(retryAfter)]
       const { numbers: got } = ask(m, 'lk_scope_access', [flag(hasToken)], texts)

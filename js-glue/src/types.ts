@@ -248,6 +248,8 @@ export interface ProviderSettings {
   /** The variables that hold its secrets; the first is absent for a public client. */
   readonly clientSecretName?: string
   readonly webhookSecretName?: string
+  /** Where the client acts as the app that it is, and the variable that holds its private key; absent where it does not. */
+  readonly app?: { readonly url: string; readonly keyName: string }
   /** Whose connection a call uses. */
   readonly policy: Required<Omit<ReadPolicy, 'only'>>
   /** The variable that holds the deployment's own token; absent where it may not be used. */

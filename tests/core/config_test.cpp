@@ -148,6 +148,40 @@ TEST_CASE("config: what is said beats the profile") {
   CHECK(provider.webhook_secret.view() == "P_WEBHOOK_SECRET");
 }
 
+TEST_CASE("config: an app's key, where apps act as themselves") {
+  const std::string github = R"("profile":"github-app","clientId":"c")";
+  const std::string pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+  CHECK(Checked{with_provider(github)}.provider().app_key.empty());
+  for (const std::string& key : {pem, "-----BEGIN RSA PRIVATE KEY-----\r\nAA==" + std::string(),
+                                 pem + std::string(8192 - pem.size(), 'A')}) {
+    const Checked checked{with_provider(github, with("P_APP_KEY", key))};
+    REQUIRE(checked.ok());
+    CHECK(checked.provider().app_key.view() == "P_APP_KEY");
+    CHECK(checked.provider().app_url == "https://api.github.com");
+  }
+  for (const std::string& key :
+       {std::string(), std::string("x"), " " + pem, "-----BEGIN PUBLIC KEY-----" + pem, pem + '\0',
+        pem + "\x80", pem + std::string(8193 - pem.size(), 'A')}) {
+    CHECK(
+        refuses(with_provider(github, with("P_APP_KEY", key)), Errc::config_invalid, "P_APP_KEY"));
+  }
+  CHECK(refuses(with_provider(R"("profile":"gitlab","clientId":"c")", with("P_APP_KEY", pem)),
+                Errc::config_invalid, "P_APP_KEY"));
+
+  const Checked elsewhere{
+      with_provider(github + R"(,"appUrl":"https://ghe.example/api/v3")", with("P_APP_KEY", pem))};
+  REQUIRE(elsewhere.ok());
+  CHECK(elsewhere.provider().app_url == "https://ghe.example/api/v3");
+  for (const char* url :
+       {"", "https://a.example/", "https://a.example?x", "http://a.example", "a"}) {
+    INFO(url);
+    CHECK(refuses(with_provider(github + R"(,"appUrl":")" + url + '"'), Errc::config_invalid,
+                  "LATCHKEY_PROVIDERS"));
+  }
+  CHECK(refuses(with_provider(R"("profile":"gitlab","clientId":"c","appUrl":"https://a.example")"),
+                Errc::config_invalid, "LATCHKEY_PROVIDERS"));
+}
+
 TEST_CASE("config: where repositories are") {
   const Checked usual{good()};
   CHECK(usual.provider().git_host == "github.com");

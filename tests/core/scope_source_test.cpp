@@ -216,6 +216,60 @@ TEST_CASE("T31 access: every status, with and without a token, with and without 
   CHECK(access({}).access == Access::transient);
 }
 
+TEST_CASE("T28 installation: a deletion is the last word, an older word none") {
+  constexpr Word words[] = {Word::none, Word::restored, Word::suspended, Word::deleted};
+  for (const Word known : words) {
+    for (const Word said : words) {
+      for (const std::int64_t ms : {-1, 0, 1}) {
+        const bool heard = hears({known, {1'000}}, {said, {1'000 + ms}});
+        const bool wanted = said != Word::none && known != Word::deleted &&
+                            (known == Word::none || said == Word::deleted || ms >= 0);
+        CAPTURE(static_cast<int>(known), static_cast<int>(said), ms);
+        CHECK(heard == wanted);
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "T28 installation: of a list and a word the newer one is right, a minute for what takes away") {
+  for (const bool listed : {false, true}) {
+    const Known as_listed = listed ? Known::suspended : Known::live;
+    for (const std::int64_t ms : {-60'001, -60'000, -1, 0, 1}) {
+      CAPTURE(listed, ms);
+      const auto known = [&](Word word) {
+        return known_as(listed, {100'000}, {word, {100'000 + ms}});
+      };
+      CHECK(known(Word::none) == as_listed);
+      CHECK(known(Word::deleted) == Known::gone);
+      CHECK(known(Word::suspended) == (ms >= -60'000 ? Known::suspended : as_listed));
+      CHECK(known(Word::restored) == (ms >= 0 ? Known::live : as_listed));
+    }
+  }
+}
+
+TEST_CASE("T31 minted: every status, with and without rate headers") {
+  for (int status = 0; status < 1000; ++status) {
+    for (int bits = 0; bits < 8; ++bits) {
+      AccessFacts facts;
+      facts.has_token = (bits & 1) != 0;
+      facts.status = static_cast<std::uint16_t>(status);
+      facts.remaining = (bits & 2) != 0 ? "0" : "12";
+      facts.retry_after = (bits & 4) != 0 ? "60" : "";
+      const Minted wanted = status == 201               ? Minted::made
+                            : status == 404             ? Minted::deleted
+                            : status == 403 && bits < 2 ? Minted::suspended
+                            : status == 422             ? Minted::not_covered
+                            : status == 401             ? Minted::misconfigured
+                                                        : Minted::unanswered;
+      if (minted(facts) != wanted) {
+        CAPTURE(status, bits);
+        CHECK(minted(facts) == wanted);
+      }
+    }
+  }
+}
+
 TEST_CASE("B14 scopes: granted covers required by the provider's own table, and by nothing else") {
   CHECK(missing(Family::github, "repo", "public_repo repo:status").empty());
   CHECK(missing(Family::github, "public_repo", "repo") == "repo");

@@ -276,6 +276,29 @@ inline Json access(const Json& in) {
   return {{"access", names[static_cast<std::size_t>(verdict.access)]},
           {"mayCache", verdict.may_cache}};
 }
+inline scope::Said word_of(const Json& a) {
+  if (a.is_null()) return {};
+  return {number_of<scope::Word>({"", "restored", "suspended", "deleted"}, said(a, "change")),
+          {a.at("at").get<std::int64_t>()}};
+}
+inline Json hears(const Json& in) {
+  return scope::hears(word_of(in.at("args")[0]), word_of(in.at("args")[1]));
+}
+inline Json known_as(const Json& in) {
+  const Json& a = in.at("args")[0];
+  constexpr const char* names[] = {"", "live", "suspended", "gone"};
+  const auto known = scope::known_as(flag(a, "suspended"), {a.at("at").get<std::int64_t>()},
+                                     word_of(in.at("args")[1]));
+  return names[static_cast<std::size_t>(known)];
+}
+inline Json minted(const Json& in) {
+  const Json& a = in.at("args")[0];
+  constexpr const char* names[] = {
+      "", "made", "deleted", "suspended", "not_covered", "misconfigured", "unanswered"};
+  const auto minted = scope::minted(
+      {true, a.at("status").get<std::uint16_t>(), said(a, "remaining"), said(a, "retryAfter")});
+  return names[static_cast<std::size_t>(minted)];
+}
 inline Json lfs_right(const Json& in) {
   const auto body = in.at("body").get<std::string>();
   Octets bytes(body.begin(), body.end());

@@ -571,6 +571,7 @@ Json settings_of(const config::Provider& p) {
   put(out, "clientSecretName", p.client_secret.view());
   put(out, "webhookSecretName", p.webhook_secret.view());
   put(out, "deploymentTokenName", config::deployment_token(p).view());
+  if (!p.app_key.empty()) out["app"] = {{"url", p.app_url}, {"keyName", p.app_key.view()}};
   Json order = Json::array();
   for (const auto scope : p.policy.order) {
     if (scope != scope::Scope{}) order.push_back(to_string(scope));
@@ -1095,6 +1096,9 @@ constexpr Named operations[] = {
     {"scope.sweep", vectors::sweep},
     {"scope.complete", vectors::complete},
     {"scope.access", vectors::access},
+    {"scope.hears", vectors::hears},
+    {"scope.knownAs", vectors::known_as},
+    {"scope.minted", vectors::minted},
     {"scope.leaveTarget", vectors::leave_target},
     {"upstream.lfsRight", vectors::lfs_right},
     {"scope.explain", vectors::explain},

@@ -58,6 +58,9 @@ std::int32_t lk_scope_choose_installation(U32, U32, U32) noexcept;
 std::int32_t lk_scope_choose_token_source(U32, U32, U32) noexcept;
 std::int32_t lk_scope_step_identity(U32, U32, U32) noexcept;
 std::int32_t lk_scope_access(U32, U32, U32) noexcept;
+std::int32_t lk_scope_hears(U32, U32, U32) noexcept;
+std::int32_t lk_scope_known_as(U32, U32, U32) noexcept;
+std::int32_t lk_scope_minted(U32, U32, U32) noexcept;
 std::int32_t lk_scope_missing(U32, U32, U32) noexcept;
 std::int32_t lk_scope_leave_target(U32, U32, U32) noexcept;
 std::int32_t lk_scope_explain(U32, U32, U32) noexcept;
@@ -360,6 +363,9 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
       lk_scope_choose_token_source,
       lk_scope_step_identity,
       lk_scope_access,
+      lk_scope_hears,
+      lk_scope_known_as,
+      lk_scope_minted,
       lk_scope_missing,
       lk_scope_explain,
       lk_guard_name,

@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { load, type Latchkey } from 'latchkey'
+import type { InstallationControl } from '../servers/installation-control.ts'
+import { remote } from '../servers/remote.ts'
 import { command, run, Workspace } from './client.ts'
 import { startGitStage, type GitStage } from './stage.ts'
 import { startStorage } from './upstream.ts'
@@ -84,6 +86,41 @@ describe('a host that speaks as GitHub does', () => {
       await one.read('.gitconfig'),
     ])
       assert.ok(!text.includes(secret) && !text.includes(capability))
+  })
+
+  test('T51 a person whose token fails in mid-session: the app goes on where it is installed, with one warning', async () => {
+    const control = remote<InstallationControl>(stage.provider.address)
+    const installed = { account: 'team', repositories: ['one'], members: ['ivy'] }
+    await control.install(installed)
+    await stage.upstream.create('team/one')
+    await stage.upstream.create('shared/ivy')
+    await stage.connect('ivy')
+    const { capability, remote: address } = await stage.mint('ivy', {
+      repo: repoOf(stage, 'team/one'),
+      ...both,
+    })
+    const workspace = await stage.workspace('ivy', capability)
+    await stage.provider.control.revoke('ivy')
+    await workspace.must(['clone', '-q', address, 'work'])
+    await commit(workspace, 'file', 'of the app\n')
+    await workspace.must(['-C', 'work', 'push', '-q', 'origin', 'HEAD:main'])
+    const again = await stage.workspace('ivy-again', capability)
+    await again.must(['clone', '-q', address, 'work'])
+    assert.equal(await again.read('work/file'), 'of the app\n')
+    const mintings = await control.mintings()
+    assert.deepEqual(
+      mintings.map(({ repositories }) => repositories),
+      [['one']],
+    )
+    assert.equal(stage.ours.worker.log.filter((line) => line.includes('acts_as_app')).length, 1)
+    for (const line of stage.ours.worker.log) assert.ok(!line.includes(mintings[0]!.token))
+    // Where it is not installed nobody acts.
+    const elsewhere = await stage.ask('ivy', 'POST', '/api/capabilities', {
+      provider: stage.name,
+      repo: repoOf(stage, 'shared/ivy'),
+      can: ['fetch'],
+    })
+    assert.equal(elsewhere.status, 409)
   })
 
   test('the README, word for word', async () => {
@@ -548,7 +585,16 @@ describe('a host that speaks as GitHub does', () => {
       assert.equal(answer.headers.get('www-authenticate'), null)
       assert.equal(stage.upstream.seen.length, 2)
 
-      // A body that went out is gone: nothing is sent twice, and the next one has another token.
+      // And within a quarter of an hour once, without another token, whatever is asked.
+      await stage.provider.control.forget()
+      stage.upstream.seen.length = 0
+      for (let n = 0; n < 3; n += 1)
+        assert.equal((await ask(remote, discovery, basic(capability))).status, 403)
+      assert.equal(stage.upstream.seen.length, 3)
+      assert.equal((await stage.provider.control.history()).length, 0)
+
+      // A new login is a new pair. A body that went out is gone: nothing is sent twice, and the next one has another token.
+      await stage.connect('ada')
       stage.upstream.seen.length = 0
       const headers = { ...basic(capability), 'content-type': 'application/x-git-upload-pack-request' }
       const posted = await ask(remote, '/git-upload-pack', headers, { method: 'POST', body: '0000' })

@@ -1,7 +1,10 @@
 /** A provider, the Worker in workerd and a git host, all on loopback and real. */
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { remote } from '../servers/control.ts'
+import type { InstallationControl } from '../servers/installation-control.ts'
 import { startStage, type Kind, type Stage } from '../load/stage.ts'
 import { Workspace } from './client.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
@@ -49,6 +52,9 @@ export async function startGitStage(
   const { kind, user, base } = hosts[host]
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-git-'))
   let provider = ''
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const isApp = async (token: string): Promise<boolean> =>
+    token.startsWith('ghs_') && (await remote<InstallationControl>(provider).isInstallationToken(token))
   const userOf = async (token: string): Promise<User | undefined> => {
     const headers = { authorization: `Bearer ${token}` }
     const response = await fetch(`${provider}${kind === 'github' ? '/user' : '/me'}`, { headers })
@@ -59,6 +65,8 @@ export async function startGitStage(
     user,
     base,
     whose: async (token) => {
+      // What it may reach was decided when it was made.
+      if (await isApp(token)) return 'team'
       const found = await userOf(token)
       return found?.login ?? found?.sub
     },
@@ -75,13 +83,18 @@ export async function startGitStage(
     const stage = await startStage({
       kind,
       settings,
+      // A client of GitHub's is an app, which acts as itself where it is installed.
+      ...(kind === 'github' && {
+        server: { publicKey: publicKey.export({ type: 'spki', format: 'pem' }) },
+        secrets: { GITHUB_APP_KEY: privateKey.export({ type: 'pkcs1', format: 'pem' }).toString() },
+      }),
       ...(wide && { outbound: upstream.address.slice('http://'.length) }),
       provider: (address) => {
         provider = address
         if (wide) return {}
         const gitUrl = `${upstream.address}${base}`
         return host === 'github'
-          ? { gitUrl, revocationUrl: `${address}/applications/{client_id}/token` }
+          ? { gitUrl, appUrl: address, revocationUrl: `${address}/applications/{client_id}/token` }
           : { gitUrl, profile: 'gitlab', userInfoUrl: `${upstream.address}/account` }
       },
     })

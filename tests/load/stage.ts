@@ -70,6 +70,9 @@ export interface StageOptions {
   readonly services?: Deployment['services']
   readonly pinned?: boolean
   readonly outbound?: string
+  /** Beside what its kind needs. */
+  readonly server?: Readonly<Record<string, unknown>>
+  readonly secrets?: Readonly<Record<string, string>>
 }
 
 const client = { clientId: 'client-1', clientSecret: 'secret-1' }
@@ -86,6 +89,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   try {
     const port = await freePort()
     const server = await spawnServer(kind, {
+      ...options.server,
       ...client,
       redirectUris: [`http://127.0.0.1:${port}/callback/${kind}`],
       settings: { latencyMs: [0, 0], ...options.settings },
@@ -122,7 +126,16 @@ async function startOurs(
   port: number,
   { kind, address }: Provider,
   tokenHost: string,
-  { entry, objects = [], services = [], pinned = false, inspectorPort, provider, outbound }: StageOptions,
+  {
+    entry,
+    objects = [],
+    services = [],
+    pinned = false,
+    inspectorPort,
+    provider,
+    outbound,
+    secrets = {},
+  }: StageOptions,
 ): Promise<Ours> {
   const lk = await load()
   const base = await shipped(entry)
@@ -159,6 +172,7 @@ async function startOurs(
         [kind]: { ...endpoints, ...provider?.(address), tokenUrl, clientId: client.clientId, scopes },
       }),
       [`${kind.toUpperCase()}_CLIENT_SECRET`]: client.clientSecret,
+      ...secrets,
     },
   }
   const worker = await startWorkerd(folder, port, deployment, inspectorPort)

@@ -20,9 +20,11 @@ import {
   type Delivery,
   type WebhookTarget,
 } from './github-webhooks.ts'
+import { Installations } from './github-installations.ts'
 import { mintToken } from './github-tokens.ts'
 import { html, json, listen, readBody, redirect, type Answer } from './http.ts'
 import { Ledger, type Redemption, type Standing } from './ledger.ts'
+import type { InstallationControl } from './installation-control.ts'
 import { obtainCode } from './login.ts'
 
 export interface GitHubSettings {
@@ -50,11 +52,13 @@ export interface GitHubOptions {
   /** The app's callback URLs; the first is taken when a request names none. */
   readonly redirectUris: readonly string[]
   readonly webhook?: WebhookTarget
+  /** Of the app's key, as PEM; without it the app cannot act as itself. */
+  readonly publicKey?: string
   readonly port?: number
   readonly settings?: Partial<GitHubSettings>
 }
 
-export interface GitHubControl extends ProviderControl<GitHubSettings> {
+export interface GitHubControl extends ProviderControl<GitHubSettings>, InstallationControl {
   setWebhook(target: WebhookTarget): void
   /** Gives a person a numeric id of the test's choice, before the first login. */
   addUser(account: Account): void
@@ -142,6 +146,7 @@ class GitHub {
   /** Every refresh token ever issued. */
   readonly #byRefresh = new Map<string, { readonly grant: Grant; readonly generation: number }>()
   readonly #deliveries: Delivery[] = []
+  readonly #installations: Installations
   #webhook: WebhookTarget | undefined
   #signedIn = 'octocat'
 
@@ -149,7 +154,9 @@ class GitHub {
     this.#options = options
     this.#settings = { ...defaults, ...options.settings }
     this.#webhook = options.webhook
+    this.#installations = new Installations(options.clientId, options.publicKey)
     this.control = {
+      ...this.#installations.control,
       configure: (settings) => void Object.assign(this.#settings, settings),
       setFaults: (faults) => this.#faults.set(faults),
       history: () => this.#ledger.history(),
@@ -183,6 +190,7 @@ class GitHub {
     const [endpoint, answer] = this.#route(route, request, url, body)
     await answerUnder(endpoint && this.#faults.take(endpoint), response, async () => {
       await this.#latency(1)
+      if (route.startsWith('POST /app/')) await sleep(this.#installations.waitMs)
       return answer()
     })
   }
@@ -196,6 +204,13 @@ class GitHub {
     if (route === 'GET /login/oauth/authorize') return [undefined, () => this.#authorize(request, url)]
     const refused = () => apiError(403, 'Request forbidden by administrative rules.')
     const api = (answer: () => Answer) => (request.headers['user-agent'] ? answer() : refused())
+    if (route === 'GET /user/installations')
+      return [undefined, () => api(() => this.#userInstallations(request, url))]
+    const installation = /^POST \/app\/installations\/(\d+)\/access_tokens$/.exec(route)?.[1]
+    if (installation !== undefined) {
+      const authorization = request.headers.authorization ?? ''
+      return [undefined, () => api(() => this.#installations.mint(Number(installation), authorization, body))]
+    }
     if (route === 'GET /user') return ['user', () => api(() => this.#user(request))]
     const application = /^(DELETE|POST) \/applications\/([^/]+)\/(grant|token)$/.exec(route)
     if (application) {
@@ -351,11 +366,23 @@ class GitHub {
   }
 
   #user(request: IncomingMessage): Answer {
-    const token = /^(?:bearer|token) (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
-    const grant = this.#works(token)
-    if (!grant) return apiError(401, token === '' ? 'Requires authentication' : 'Bad credentials')
-    const { login } = grant.account
-    return json(200, { ...accountFields(grant.account, this.origin), name: login, email: null })
+    const account = this.#person(request)
+    if (!account) return this.#stranger(request)
+    return json(200, { ...accountFields(account, this.origin), name: account.login, email: null })
+  }
+
+  #userInstallations(request: IncomingMessage, url: URL): Answer {
+    const account = this.#person(request)
+    if (!account) return this.#stranger(request)
+    return this.#installations.list(account.login, url.searchParams, this.origin)
+  }
+
+  #person(request: IncomingMessage): Account | undefined {
+    return this.#works(bearerOf(request))?.account
+  }
+
+  #stranger(request: IncomingMessage): Answer {
+    return apiError(401, bearerOf(request) === '' ? 'Requires authentication' : 'Bad credentials')
   }
 
   /** Checking a token, deleting one, deleting the whole authorization of its owner. */
@@ -477,6 +504,9 @@ const failure = (error: keyof typeof errors): Fields => ({
   error_description: errors[error],
   error_uri: documentation,
 })
+
+const bearerOf = (request: IncomingMessage): string =>
+  /^(?:bearer|token) (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
 
 const apiError = (status: number, message: string): Answer =>
   json(status, { message, documentation_url: `${documentation}/rest`, status: String(status) })

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib'
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const checksumLength = 6
 /** Characters after the prefix. */
-const lengths = { ghu_: 36, ghr_: 76 } as const
+const lengths = { ghu_: 36, ghr_: 76, ghs_: 36 } as const
 
 export function mintToken(prefix: keyof typeof lengths): string {
   const random = randomCharacters(lengths[prefix] - checksumLength)

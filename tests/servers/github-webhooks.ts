@@ -22,7 +22,7 @@ export interface Account {
 }
 
 const answerMs = 10_000
-const appId = 73_310
+export const appId = 73_310
 
 export const sign = (algorithm: 'sha1' | 'sha256', secret: string, body: string): string =>
   `${algorithm}=${createHmac(algorithm, secret).update(body).digest('hex')}`

@@ -185,6 +185,57 @@ test('form_post: the same parameters in a form, and nothing else', async () => {
   expect(response.headers.get('location')).toBe(`${baseUrl}/?connected=posted`)
 })
 
+test('T12 form_post: another site’s form carries no session; the browser comes again with it', async () => {
+  const admin = { subject: 'alex', org: 'acme', role: 'admin' }
+  const browser = await Browser.of(admin)
+  const become = async (fields: { subject: string; org?: string; role?: string }): Promise<void> => {
+    const other = await Browser.of(fields)
+    browser.setCookie('latchkey-session', other.cookie('latchkey-session'))
+  }
+  // What a browser sends along: of the two cookies only the binding is for other sites too.
+  const posted = async (callback: URL, body = callback.search.slice(1)): Promise<Response> => {
+    const crossSite = new Browser()
+    crossSite.setCookie('latchkey-binding', browser.cookie('latchkey-binding'))
+    const headers = { ...form, origin: inject('issuer'), 'sec-fetch-site': 'cross-site' }
+    return await crossSite.ask('/callback/posted', { method: 'POST', headers, body })
+  }
+  for (const owner of ['user', 'org']) {
+    await become(admin)
+    const callback = await browser.authorize('posted', { owner })
+    const before = await exchanged()
+    const response = await posted(callback, `${callback.search.slice(1)}&user=canary`)
+    const again = new URL(response.headers.get('location') ?? '')
+    expect([response.status, again.pathname, again.origin]).toEqual([303, '/callback/posted', baseUrl])
+    expect(again.href).not.toContain('canary')
+
+    // Nobody, somebody else and, for the organisation, who lost the role meanwhile: refused, and nothing is used up.
+    const nobody = new Browser()
+    nobody.setCookie('latchkey-binding', browser.cookie('latchkey-binding'))
+    expect((await nobody.finish(again)).get('error')).toBe('other_account')
+    await become({ subject: 'sam', org: 'acme', role: 'admin' })
+    expect((await browser.finish(again)).get('error')).toBe('other_account')
+    if (owner === 'org') {
+      for (const now of [{ ...admin, role: 'member' }, { subject: 'alex' }, { ...admin, org: 'zeta' }]) {
+        await become(now)
+        expect((await browser.finish(again)).get('error')).toBe('not_allowed')
+      }
+    }
+    expect(await exchanged()).toEqual(before)
+    await become(admin)
+    expect((await browser.finish(again)).get('connected')).toBe('posted')
+  }
+  // What no flow of this browser began is not sent on, and two parameters of one name stay two.
+  await become(admin)
+  const callback = await browser.authorize('posted')
+  const forged = new URLSearchParams(callback.search)
+  forged.set('state', `${forged.get('state')}x`)
+  const refused = await posted(callback, forged.toString())
+  expect(refused.headers.get('location')).toBe(`${baseUrl}/?error=invalid_state&provider=posted`)
+  const twice = await posted(callback, `${callback.search.slice(1)}&code=second`)
+  expect((await browser.finish(new URL(twice.headers.get('location') ?? ''))).get('error')).not.toBeNull()
+  expect((await browser.finish(callback)).get('connected')).toBe('posted')
+})
+
 test('the log has one line per callback, with nothing that could be used', async () => {
   const log = vi.spyOn(console, 'log')
   const browser = await Browser.of({ subject: 'alex' })

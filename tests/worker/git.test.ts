@@ -102,6 +102,74 @@ test('T31 T32 nothing else that is refused is remembered', async () => {
   expect(await asked()).toHaveLength(1)
 })
 
+test('what an upstream refuses twice is not exchanged again for a quarter of an hour; a new pair is', async () => {
+  const browser = await Browser.of({ subject: 'alex' })
+  await browser.connect('good')
+  const { capability } = await mint('status-401')
+  let before = 0
+  /** Requests to the token endpoint and to the git host since the last look. */
+  const counts = async () => {
+    const { length } = (await (await fetch(`${tokenServer()}/exchanged`)).json()) as string[]
+    const since = length - before
+    before = length
+    return [since, (await asked()).length]
+  }
+  await counts()
+  const refused = async () => {
+    const response = await discover('status-401', capability)
+    expect([response.status, await response.text()]).toEqual([403, 'latchkey: upstream_refused\n'])
+    return await counts()
+  }
+  expect(await refused()).toEqual([1, 2])
+  for (let n = 0; n < 3; n += 1) expect(await refused()).toEqual([0, 1])
+  expect(await Promise.all([1, 2, 3].map(() => discover('status-401', capability)))).toHaveLength(3)
+  expect((await counts())[0]).toBe(0)
+
+  // The mark is of the pair, and of nobody's else: what takes the token is asked with it.
+  const fine = await mint('there')
+  expect((await discover('there', fine.capability)).status).toBe(200)
+  expect((await counts())[0]).toBe(0)
+
+  // For fifteen minutes, to the millisecond, and nothing stays of it.
+  const marks = () =>
+    runInDurableObject(vault('alex'), (_, { storage }) =>
+      storage.sql.exec<{ until: number }>('SELECT until FROM refused_pair').toArray(),
+    )
+  const [mark] = await marks()
+  vi.useFakeTimers({ toFake: ['Date'], now: mark!.until - 1 })
+  expect(await refused()).toEqual([0, 1])
+  vi.setSystemTime(mark!.until)
+  expect((await refused())[0]).toBe(1)
+  const next = (await marks()).at(-1)
+  vi.setSystemTime(next!.until + 1)
+  await runDurableObjectAlarm(vault('alex'))
+  expect(await marks()).toEqual([])
+  vi.useRealTimers()
+
+  // A new login is a new pair.
+  expect((await refused())[0]).toBe(1)
+  expect((await refused())[0]).toBe(0)
+  await browser.connect('good')
+  await counts()
+  expect((await refused())[0]).toBe(1)
+  expect((await refused())[0]).toBe(0)
+})
+
+test('a pair that is taken after all is no refused one: the next refusal is exchanged again', async () => {
+  await (await Browser.of({ subject: 'alex' })).connect('good')
+  for (const name of [`once-${crypto.randomUUID()}`, `once-${crypto.randomUUID()}`]) {
+    const { capability } = await mint(name)
+    expect((await discover(name, capability)).status).toBe(200)
+    expect(await asked()).toHaveLength(2)
+    await vi.waitFor(async () => {
+      const rows = await runInDurableObject(vault('alex'), (_, { storage }) =>
+        storage.sql.exec('SELECT pair FROM refused_pair').toArray(),
+      )
+      expect(rows).toEqual([])
+    })
+  }
+})
+
 test('T36 a person’s own page may mint, another page may not', async () => {
   const browser = await Browser.of({ subject: 'alex' })
   await browser.connect('good')

@@ -118,6 +118,16 @@ test('whoever is signed in there does not matter: the link speaks for its owner'
   expect(await given('sam')).toBe(false)
 })
 
+test('an organisation’s link too: a member who is signed in there needs no role for it', async () => {
+  const olga = { subject: 'olga', org: 'acme', role: 'owner' }
+  const headers = { authorization: assertion({ ...olga, kind: 'human' }), ...json }
+  const body = JSON.stringify({ provider: 'good', owner: 'org' })
+  const made = await ask('/api/connect-links', { method: 'POST', headers, body })
+  const { url } = (await made.json()) as { url: string }
+  const browser = await Browser.of({ subject: 'max', org: 'acme', role: 'member' })
+  expect((await browser.finish(await authorized(browser, url))).get('connected')).toBe('good')
+})
+
 test('a person who says no, and a code that is refused, leave the link as it was', async () => {
   const { id, url } = await create('alex')
   const browser = new Browser()

@@ -5,5 +5,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     issuer: string
     tokenServer: string
+    github: string
+    appKeys: readonly string[]
   }
 }

@@ -1,8 +1,10 @@
 /** The servers that the Worker talks to: a real authorization server, and a token endpoint that misbehaves. */
+import { generateKeyPairSync } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { TestProject } from 'vitest/node'
 import { startAuthorizationServer } from '../../wrangler/dev/authorization-server.ts'
-import { baseUrl, clientId, clientSecret, faults } from './variables.ts'
+import { startGitHubApps } from '../servers/github-apps.ts'
+import { appSecret, baseUrl, clientId, clientSecret, faults } from './variables.ts'
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const port = await freePort()
@@ -31,12 +33,27 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     answer(authorizationServer.issuer, request, response).catch(() => response.destroy())
   })
   const tokenPort = await listen(tokenServer)
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const github = await startGitHubApps({
+    clientId,
+    clientSecret: appSecret,
+    redirectUris: ['app', 'app-too'].map((name) => `${baseUrl}/callback/${name}`),
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    settings: { latencyMs: [0, 0] },
+  })
+  provide('github', github.address)
+  // As GitHub hands it out, and as everybody else does.
+  provide('appKeys', [
+    privateKey.export({ type: 'pkcs1', format: 'pem' }).toString(),
+    privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  ])
   provide('issuer', authorizationServer.issuer)
   provide('tokenServer', `http://127.0.0.1:${tokenPort}`)
   return async () => {
     tokenServer.closeAllConnections()
     await new Promise((resolve) => tokenServer.close(resolve))
     await authorizationServer.close()
+    await github.close()
   }
 }
 
@@ -46,6 +63,7 @@ let looped = 0
 let isDown = false
 /** What the git host was asked since somebody looked. */
 const asked: string[] = []
+const refusedOnce = new Set<string>()
 
 async function answer(issuer: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await text(request)
@@ -57,7 +75,10 @@ async function answer(issuer: string, request: IncomingMessage, response: Server
   }
   if (request.url?.startsWith('/git/')) {
     asked.push(request.url)
-    const status = Number(/\/status-(\d+)\./.exec(request.url)?.[1] ?? 200)
+    // `once-...`: the first time that it is asked for, no token is good enough.
+    const isRefused = request.url.includes('/once-') && !refusedOnce.has(request.url)
+    refusedOnce.add(request.url)
+    const status = isRefused ? 401 : Number(/\/status-(\d+)\./.exec(request.url)?.[1] ?? 200)
     response.writeHead(status, { 'content-type': 'application/x-git-upload-pack-advertisement' })
     response.end(`canary-of-the-provider ${request.headers.authorization}`)
     return

@@ -3,6 +3,8 @@
 export const baseUrl = 'http://127.0.0.1:8787'
 export const clientId = 'latchkey-test'
 export const clientSecret = 'test: a secret+with/odd characters%'
+/** GitHub's consist of letters and digits, and its API takes them as they are. */
+export const appSecret = '0123456789abcdef0123456789abcdef01234567'
 export const webhookSecret = 'test: what a provider signs its deliveries with'
 export const keys = 'test-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
 export const principalKeys = 'caller-1:HxscHRobGBkWFxQVEhMQEQ4PDA0KCwgJBgcEBQIDAAE='
@@ -19,7 +21,17 @@ export const faults = [
   'empty',
 ] as const
 
-export function testVariables(issuer: string, tokenServer: string): Record<string, string> {
+/** The apps server, and the private key of an app in two forms. */
+export interface AppServer {
+  readonly github: string
+  readonly appKeys: readonly string[]
+}
+
+export function testVariables(
+  issuer: string,
+  tokenServer: string,
+  { github: githubApps, appKeys }: AppServer = { github: tokenServer, appKeys: [] },
+): Record<string, string> {
   const provider = {
     profile: 'generic',
     clientId,
@@ -57,14 +69,29 @@ export function testVariables(issuer: string, tokenServer: string): Record<strin
   }
   providers['hooked'] = github
   providers['hooked-too'] = github
+  // An app that acts as itself too, under two names.
+  const app = {
+    profile: 'github-app',
+    clientId,
+    authorizationUrl: `${githubApps}/login/oauth/authorize`,
+    tokenUrl: `${githubApps}/login/oauth/access_token`,
+    revocationUrl: `${githubApps}/applications/{client_id}/token`,
+    userInfoUrl: `${githubApps}/user`,
+    appUrl: githubApps,
+    gitUrl: `${tokenServer}/git`,
+  }
+  providers['app'] = app
+  providers['app-too'] = app
   providers['slacked'] = { ...provider, profile: 'slack' }
   for (const fault of faults) providers[fault] = { ...provider, tokenUrl: `${tokenServer}/token/${fault}` }
   const secrets = Object.keys(providers).map((name) => [
     `${name.toUpperCase().replaceAll('-', '_')}_CLIENT_SECRET`,
-    clientSecret,
+    name.startsWith('app') ? appSecret : clientSecret,
   ])
   return {
     HOOKED_WEBHOOK_SECRET: webhookSecret,
+    APP_WEBHOOK_SECRET: webhookSecret,
+    ...(appKeys.length > 0 && { APP_APP_KEY: appKeys[0], APP_TOO_APP_KEY: appKeys[1] }),
     SLACKED_WEBHOOK_SECRET: webhookSecret,
     LATCHKEY_DEV: '1',
     LATCHKEY_KEYS: keys,

@@ -51,6 +51,10 @@ export const clientSecret = (app: App, { clientSecretName }: ProviderSettings): 
 export const webhookSecret = (app: App, { webhookSecretName }: ProviderSettings): string | undefined =>
   webhookSecretName === undefined ? undefined : texts(app.env)[webhookSecretName]
 
+/** Absent where the client does not act as an app. */
+export const appKey = (app: App, { app: settings }: ProviderSettings): string | undefined =>
+  settings === undefined ? undefined : texts(app.env)[settings.keyName]
+
 /** Absent where the deployment's own may not be used. */
 export const deploymentToken = (app: App, { deploymentTokenName }: ProviderSettings): string | undefined =>
   deploymentTokenName === undefined ? undefined : texts(app.env)[deploymentTokenName]

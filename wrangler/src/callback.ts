@@ -31,6 +31,8 @@ export async function callback(
   const token = params.get('state') ?? ''
   const linked = isLinked(app, token)
   const state = verifiedState(app, linked ? undefined : principal, provider, token, request, linked)
+  if (request.method === 'POST' && !principal && !linked && !(state instanceof LatchkeyError))
+    return comeAgain(app, provider, params)
   const plan = lk.callback.plan({
     params,
     state: state instanceof LatchkeyError ? state.code : state,
@@ -51,6 +53,21 @@ export async function callback(
     : { error: publicCodeOf(outcome.code), provider: provider.name }
   const location = returnPath(app, plan.returnTo ?? (linked ? linkEnd : '/'), told)
   return new Response(null, { status: 302, headers: { location } })
+}
+
+/** What an authorization server says to us; whatever else it posts is not looked at. */
+const said = ['code', 'state', 'iss', 'error']
+
+/**
+ * A form that another site posts carries no session (SameSite=Lax), and nobody is taken to be signed in because a state
+ * says so: their role may have gone since. The browser brings the same once more, from here and with its session.
+ * RFC 9110 section 15.4.4.
+ */
+function comeAgain(app: App, provider: ProviderSettings, params: URLSearchParams): Response {
+  const location = new URL(redirectUri(app, provider))
+  // Of two with one name both go along: that they are two is refused there.
+  for (const [name, value] of params) if (said.includes(name)) location.searchParams.append(name, value)
+  return new Response(null, { status: 303, headers: { location: location.href } })
 }
 
 /** Which of the two ways a browser was sent; read from the token to choose what it is verified against. */
@@ -108,8 +125,8 @@ async function complete(
   const { owner } = state
   const key = { owner, provider: provider.name }
   try {
-    // Whoever may no longer do what they began may not end it either.
-    if (principal)
+    // Whoever may no longer do what they began may not end it either; a link speaks for the one who made it.
+    if (principal && state.flow !== linkFlow)
       mustBeAllowed(
         app,
         principal,

@@ -1,5 +1,5 @@
 /** Capabilities: what a caller hands to work that must not see the token. */
-import type { CapabilityClaims, CapabilityVerb, Owner, Principal } from 'latchkey'
+import type { CapabilityClaims, CapabilityVerb, Owner, Principal, Rule } from 'latchkey'
 import { providerNamed, random, type App } from './app.ts'
 import { giveToken, vaultOf, type OwnerKind, type TokenGrant } from './connections.ts'
 import { codeOf, Refusal } from './refusal.ts'
@@ -23,6 +23,9 @@ export interface CapabilityGrant {
   readonly repo: string
   /** What git is given instead of it. */
   readonly remote: string
+  /** Where the provider is an app: who would act now, and why. Each use decides anew, and names it in its answer. */
+  readonly acts?: 'user' | 'installation'
+  readonly reason?: Rule
 }
 
 const usualLifeMs = 3_600_000
@@ -37,7 +40,10 @@ export async function mintCapability(
   const provider = providerNamed(app, name)
   if (!provider.git) throw new Refusal('repo_host_not_allowed')
   const repo = lk.repo.parse(reference, { hosts: [provider.git] })
-  const { source } = await giveToken(app, principal, provider.name, wanted ? { owner: wanted } : {})
+  const { source, acts, reason } = await giveToken(app, principal, provider.name, {
+    ...(wanted && { owner: wanted }),
+    ...(provider.app && { repo: reference }),
+  })
   const owner = ownerOf(principal, source)
   const epoch = await vaultOf(app, { owner, provider: provider.name }).epoch()
   const now = Date.now()
@@ -59,6 +65,8 @@ export async function mintCapability(
     expiresAt,
     repo: repo.cloneUrl,
     remote: `${config.baseUrl}/git/${provider.name}/${group}/${project}.git`,
+    ...(acts && { acts }),
+    ...(reason && { reason }),
   }
 }
 

@@ -4,6 +4,7 @@ import type { Claiming } from './claiming.ts'
 import { detailsOf, type Credential, type Details, type Surroundings } from './credential.ts'
 import { isOfDeparted } from './departures.ts'
 import { refusedLink, unexpectLink } from './expected-links.ts'
+import { forgetInstalled } from './installed.ts'
 import { linkName } from './names.ts'
 import { exchangeCode, readAccount, type LoginTokens } from './oauth.ts'
 import type { Code } from './refusal.ts'
@@ -131,6 +132,7 @@ export class Completions {
       askedAt,
     })
     if (result.outcome !== 'ok') return { ok: false, code: result.outcome }
+    forgetInstalled(sql)
     if (result.replaced !== former?.account && isAnother(result.replaced)) raiseEpoch()
     // Clearing and writing this place was one step; what else the plan clears lies elsewhere.
     for (const { action, scope, id } of steps)

@@ -5,11 +5,24 @@ import type {
   Place,
   Principal,
   ProviderSettings,
+  ReadChoice,
   ReceiptReason,
+  Repo,
+  Rule,
+  RulePath,
   TokenSource,
 } from 'latchkey'
 import type { NoToken, TokenResult } from 'latchkey/connection'
 import { deploymentToken, providerNamed, type App } from './app.ts'
+import {
+  actingAt,
+  installationToken,
+  standingAs,
+  standingOf,
+  type Acting,
+  type ActingFacts,
+  type Pin,
+} from './acting.ts'
 import { logFailure } from './failure.ts'
 import { askToken } from './held-token.ts'
 import { vaultName, type ConnectionKey } from './names.ts'
@@ -58,11 +71,20 @@ export interface TokenGrant {
   readonly source: OwnerKind | 'deployment'
   /** How it was obtained: it was there, was refreshed for this call, or by another one that this call waited for. */
   readonly obtained: TokenSource
+  /** Where a repository was named: who acts there, why, and by which rules; an installation is the app's. */
+  readonly acts?: 'user' | 'installation'
+  readonly reason?: Rule
+  readonly installation?: string
+  readonly path?: RulePath
 }
 
 export interface TokenOptions {
   readonly owner?: OwnerKind
   readonly minValidityMs?: number
+  /** Any form of a reference to one repository: where the provider is an app, it may act there in the person's place. */
+  readonly repo?: string
+  /** With `repo`: nobody else acts. */
+  readonly as?: Pin
 }
 
 export interface GenerationOptions {
@@ -139,11 +161,30 @@ export async function why(
   principal: Principal,
   providerName: string,
   requested: OwnerKind | undefined,
-): Promise<Why> {
+  repo?: string,
+): Promise<Why & { readonly acting?: ActingWhy }> {
   const provider = providerNamed(app, providerName)
+  const reference = repo === undefined ? undefined : repoOf(app, provider, repo)
   const only = ownerKind(requested)
   const found = await look(app, principal, provider)
-  return explainWhy(app, principal, provider, only, heldIn(app, provider, found))
+  const told = explainWhy(app, principal, provider, only, heldIn(app, provider, found))
+  if (!reference) return told
+  const status = found.find(({ owner }) => owner.kind === told.place?.scope)?.status
+  if (status instanceof Unanswered)
+    throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
+  const facts = actingFacts(principal, told.places, reference)
+  const acting = await actingAt(app, provider, told.places, facts, standingAs(status?.status))
+  const { place, ...rest } = acting
+  return {
+    ...told,
+    acting: { ...rest, place: place ?? null, sentences: app.lk.scope.explain(acting.path) },
+  }
+}
+
+/** Who would act at the repository that is asked about, in words. */
+export interface ActingWhy extends Omit<Acting, 'place'> {
+  readonly place: Place | null
+  readonly sentences: readonly string[]
 }
 
 interface Looked {
@@ -177,11 +218,77 @@ export function giveToken(
   providerName: string,
   options: TokenOptions,
 ): Promise<TokenGrant> {
-  const minValidityMs = options.minValidityMs ?? 0
+  const { minValidityMs = 0, repo, as } = options
   if (!Number.isSafeInteger(minValidityMs) || minValidityMs < 0 || minValidityMs > longestValidityMs)
     throw new Refusal('request_invalid')
-  return grant(app, principal, providerName, options.owner, (vault) => askToken(app, vault, minValidityMs))
+  if (as !== undefined && repo === undefined) throw new Refusal('request_invalid')
+  const ask = (vault: string) => askToken(app, vault, minValidityMs)
+  return repo === undefined
+    ? grant(app, principal, providerName, options.owner, ask)
+    : grantAt(app, principal, providerName, { ...options, minValidityMs, repo }, ask)
 }
+
+/** At a repository the app may act in the person's place. */
+async function grantAt(
+  app: App,
+  principal: Principal,
+  providerName: string,
+  { owner, minValidityMs, repo, as }: TokenOptions & { minValidityMs: number; repo: string },
+  ask: (vault: string) => Promise<TokenResult>,
+): Promise<TokenGrant> {
+  const provider = providerNamed(app, providerName)
+  const reference = repoOf(app, provider, repo)
+  const only = ownerKind(owner)
+  const own =
+    as === 'installation'
+      ? undefined
+      : chosen(await choose(app, principal, provider, only, vaultAsk(app, provider, ask)))
+  const standing = standingOf(own?.answer)
+  // That it cannot be said now is no reason for the app to act.
+  if (standing === undefined) return granted(own)
+  const places = readPlaces(app, principal, provider, only)
+  const acting = await actingAt(
+    app,
+    provider,
+    places,
+    actingFacts(principal, places, reference),
+    standing,
+    as,
+  )
+  const told = { reason: acting.reason, path: acting.path }
+  switch (acting.source) {
+    case 'user':
+      return { ...granted(own), acts: 'user', ...told }
+    case 'installation': {
+      const { installation = '', place } = acting
+      const token = await installationToken(app, provider, installation, reference.name, minValidityMs)
+      const { accessToken, expiresAt } = token
+      const source = place?.scope as OwnerKind
+      const rest = { generation: null, source, obtained: 'stored', installation, ...told } as const
+      return { accessToken, expiresAt, acts: 'installation', ...rest }
+    }
+    case 'none':
+      // The person's own token would be good, and may not be used there.
+      if (standing === 'good') throw new Refusal('not_allowed')
+      return granted(own)
+  }
+}
+
+const repoOf = ({ lk }: App, { git }: ProviderSettings, reference: string): Repo => {
+  if (!git) throw new Refusal('repo_host_not_allowed')
+  return lk.repo.parse(reference, { hosts: [git] })
+}
+
+/** An organisation that is not read is not looked at for installations either. */
+const actingFacts = (
+  { subject, org }: Principal,
+  places: readonly Place[],
+  { owner: account }: Repo,
+): ActingFacts => ({
+  subject,
+  ...(org !== undefined && places.some(({ scope }) => scope === 'org') && { org }),
+  account,
+})
 
 /** Another token than the named generation's, whatever its age. */
 export function rotateToken(
@@ -217,19 +324,37 @@ async function grant(
   ask: (vault: string) => Promise<TokenResult>,
 ): Promise<TokenGrant> {
   const provider = providerNamed(app, providerName)
-  const { choice, answer } = await choose(app, principal, provider, ownerKind(requested), (place) => {
+  return granted(
+    chosen(await choose(app, principal, provider, ownerKind(requested), vaultAsk(app, provider, ask))),
+  )
+}
+
+interface Chosen {
+  readonly choice: ReadChoice
+  readonly answer: TokenResult | undefined
+}
+
+/** What is asked of a place: its vault, or what the deployment has. */
+const vaultAsk =
+  (app: App, provider: ProviderSettings, ask: (vault: string) => Promise<TokenResult>) =>
+  (place: Place): Promise<TokenResult> => {
     const vault = vaultAt(app, place, provider)
     return vault === undefined ? Promise.resolve(deploymentAnswer(app, provider)) : ask(vault)
-  })
-  if (answer === undefined) throw new Refusal('not_connected')
-  if (answer instanceof Unanswered) {
-    // A vault that does not answer is never taken for an empty one.
-    logFailure(answer.error)
-    throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
   }
+
+function chosen({ choice, answer }: Awaited<ReturnType<typeof choose>>): Chosen {
+  if (!(answer instanceof Unanswered)) return { choice, answer }
+  // A vault that does not answer is never taken for an empty one.
+  logFailure(answer.error)
+  throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
+}
+
+function granted(own: Chosen | undefined): TokenGrant {
+  const answer = own?.answer
+  if (answer === undefined) throw new Refusal('not_connected')
   if (answer.outcome !== 'ok') throw refusal(answer)
   const { accessToken, expiresAt, source: obtained } = answer
-  const source = choice.place?.scope
+  const source = own?.choice.place?.scope
   if (source === 'deployment') return { accessToken, expiresAt, generation: null, source, obtained }
   return {
     accessToken,

@@ -1,6 +1,7 @@
 import type { AccountClaim } from './claim.ts'
 import type { ConnectLink } from './connect-link.ts'
 import type { Counters } from './counters.ts'
+import type { Installation } from './installation.ts'
 import type { OwnerIndex } from './owner-index.ts'
 import type { Session } from './session-object.ts'
 import type { Thread } from './thread.ts'
@@ -22,6 +23,7 @@ export interface Env {
   readonly SESSION_MODELS?: string
   readonly THREAD: DurableObjectNamespace<Thread>
   readonly CONNECT_LINK: DurableObjectNamespace<ConnectLink>
+  readonly INSTALLATION: DurableObjectNamespace<Installation>
   /** What operators look up; everything else works without it. */
   readonly INDEX?: D1Database
 }

@@ -1,7 +1,9 @@
 /** Requests that carry a person's credential upstream, and what may come back of the answers. */
-import type { CapabilityClaims } from 'latchkey'
+import { waitUntil } from 'cloudflare:workers'
+import type { CapabilityClaims, IdentityStep, ProviderSettings, Repo, Rule } from 'latchkey'
 import { judge } from './access.ts'
-import type { App } from './app.ts'
+import { actingAt, installationToken, standingOf, type Acting } from './acting.ts'
+import { providerNamed, type App } from './app.ts'
 import { refusal, vaultOf } from './connections.ts'
 import { Refusal } from './refusal.ts'
 import type { Generation, Redemption } from './vault.ts'
@@ -36,7 +38,10 @@ export interface Holder {
 /** The credential behind a capability. */
 export interface Credential {
   readonly accessToken: string
-  readonly generation: Generation
+  /** Of the person's; the app's has none, and is not exchanged. */
+  readonly generation?: Generation
+  /** Who acts, where that is a question, and why. */
+  readonly acts?: { readonly source: 'user' | 'installation'; readonly reason: Rule }
   /** The provider's id of the account, where it was asked for. */
   readonly account?: string
 }
@@ -62,12 +67,15 @@ export interface Upstream {
   readonly response: Response
   /** What was shown last. */
   readonly authorization: string | undefined
+  /** Who acted last. */
+  readonly acts: Credential['acts']
 }
 
 /** One call: the vault verifies the capability once more, and renews a token that is about to end. */
 export async function redeem(
   app: App,
   holder: Holder,
+  repo: Repo,
   { named = false, rejected }: Pick<Redemption, 'named' | 'rejected'> = {},
 ): Promise<Credential> {
   const { owner, provider } = holder.claims
@@ -75,8 +83,66 @@ export async function redeem(
   const vault = vaultOf(app, { owner, provider })
   const result = await vault.redeem({ capability, container, named, ...(rejected && { rejected }) })
   if (result.outcome === 'refused') throw new Refusal(result.code)
+  const standing = standingOf(result)
+  const settings = providerNamed(app, provider)
+  // In place of a pair that was refused there is another one of the person's, or who acts is asked anew.
+  if (!settings.app || standing === undefined || (rejected && standing === 'good')) {
+    if (result.outcome !== 'ok') throw refusal(result)
+    return result
+  }
+  const facts = {
+    subject: holder.claims.subject,
+    ...(owner.kind === 'org' && { org: owner.id }),
+    account: repo.owner,
+  }
+  const places = [{ scope: owner.kind, id: owner.id }]
+  const acting = await actingAt(app, settings, places, facts, standing)
+  const { next, path } = await identify(app, holder, acting)
+  const reason = path[0]!.rule
+  if (next.acts === 'installation') {
+    const token = await appToken(app, settings, acting, repo)
+    return { accessToken: token.accessToken, acts: { source: 'installation', reason } }
+  }
   if (result.outcome !== 'ok') throw refusal(result)
-  return result
+  // The person's own token would be good, and may not be used there.
+  if (acting.source !== 'user') throw new Refusal('not_allowed')
+  return { ...result, acts: { source: 'user', reason } }
+}
+
+/** T51: who acts for a capability, once it has become the app, stays the app: where it is installed now. */
+async function identify(app: App, { text, claims }: Holder, acting: Acting): Promise<IdentityStep> {
+  const vault = vaultOf(app, claims)
+  // However it is narrowed, it is the one that was made.
+  const holder = app.lk.guard.key(['capability', ...text.split('.').slice(0, 3)])
+  const { source, reason, installation } = acting
+  const { installation: former, ...before } = await vault.identity(holder)
+  const identity = { ...before, ...(former !== undefined && former === installation && { installation }) }
+  const step = app.lk.scope.stepIdentity(identity, { source, reason }, installation)
+  if (step.persist && step.next.installation !== undefined) {
+    const isFirst = await vault.actAs(holder, step.next.installation, claims.expiresAt)
+    if (step.warn && isFirst)
+      console.warn(JSON.stringify({ event: 'acts_as_app', provider: claims.provider, reason }))
+  }
+  return step
+}
+
+function appToken(app: App, provider: ProviderSettings, { installation, path }: Acting, { name }: Repo) {
+  if (installation !== undefined)
+    return installationToken(app, provider, installation, name, installationValidityMs)
+  if (path.some(({ rule }) => rule === 'lookup_failed'))
+    throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
+  throw new Refusal('not_connected')
+}
+
+/** A token that is handed to a request has at least so long to get there. */
+const installationValidityMs = 60_000
+
+/** Best effort: where it is not heard of, the pair is only not exchanged for another one for a while. */
+const accepted = async (app: App, { claims }: Holder, { generation }: Credential): Promise<void> => {
+  if (generation)
+    await vaultOf(app, claims)
+      .accepted(generation)
+      .catch(() => undefined)
 }
 
 export function outgoingHeaders(from: Headers): Headers {
@@ -90,8 +156,9 @@ export function outgoingHeaders(from: Headers): Headers {
 }
 
 /** An answer as the client may see it; a body goes through as it comes. */
-export function passBack({ status, headers, body }: Response): Response {
+export function passBack({ status, headers, body }: Response, acts?: Credential['acts']): Response {
   const passed = new Headers()
+  if (acts) passed.set('latchkey-acts', `${acts.source}; reason=${acts.reason}`)
   for (const name of passedBack) {
     const value = headers.get(name)
     if (value !== null) passed.set(name, value)
@@ -106,6 +173,7 @@ export function passBack({ status, headers, body }: Response): Response {
 export async function sendWithCredential(
   app: App,
   holder: Holder,
+  repo: Repo,
   first: Credential,
   url: string,
   { method, headers, there = {}, show, body }: Outgoing,
@@ -121,15 +189,17 @@ export async function sendWithCredential(
     for (const [name, value] of Object.entries(secret ? there : {})) sent.set(name, value)
     if (authorization !== undefined) sent.set('authorization', authorization)
     const response = await reach(at, { method, headers: sent, body, redirect: 'manual' })
-    if (response.status === 401 && authorization !== undefined && !rejected) {
+    const { generation } = credential
+    if (response.status === 401 && authorization !== undefined && generation && !rejected) {
       rejected = true
       await response.body?.cancel()
-      credential = await redeem(app, holder, { rejected: credential.generation })
+      credential = await redeem(app, holder, repo, { rejected: generation })
       if (!isRepeatable) throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
       continue
     }
+    if (rejected && response.status !== 401 && at === url) waitUntil(accepted(app, holder, credential))
     const location = redirectTarget(response, at)
-    if (location === undefined) return { response, authorization }
+    if (location === undefined) return { response, authorization, acts: credential.acts }
     await response.body?.cancel()
     if (!isRepeatable || !keepsMethod(response.status, method)) throw new Refusal('upstream_redirected')
     secret = followed(follow, at, location, hop) && secret

@@ -76,7 +76,7 @@ async function answer(app: App, call: GitCall): Promise<Response> {
   if (right === 'lfs' || !holder.claims.can.includes(right)) throw new Refusal('not_allowed')
 
   const first = !api && method === 'GET' && app.env.ACCESS !== undefined
-  const credential = await redeem(app, holder, { named: first })
+  const credential = await redeem(app, holder, repo, { named: first })
   const { account = '' } = credential
   const access = { provider: holder.claims.provider, account, repo, right }
   const known = first ? await knownAccess(app, access) : undefined
@@ -86,7 +86,7 @@ async function answer(app: App, call: GitCall): Promise<Response> {
   // A batch is read here, so it has to come plain.
   if (body instanceof Uint8Array) headers.set('accept-encoding', 'identity')
   const outgoing = { method, headers, show, body: method === 'GET' || method === 'HEAD' ? null : body }
-  const sent = await sendWithCredential(app, holder, credential, url, outgoing, (from, to, hop) => {
+  const sent = await sendWithCredential(app, holder, repo, credential, url, outgoing, (from, to, hop) => {
     lk.upstream.redirect(repo, { method, from, to, hop })
     return true
   })
@@ -95,7 +95,7 @@ async function answer(app: App, call: GitCall): Promise<Response> {
   await refuseUnlessGranted(app, response)
   return body instanceof Uint8Array && tail.endsWith('/batch')
     ? await rewriteBatch(app, holder, { repo, path: call.path, url, right, ...sent })
-    : passBack(response)
+    : passBack(response, sent.acts)
 }
 
 /** Who asks, as far as can be said without asking the vault. */

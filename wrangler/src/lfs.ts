@@ -184,7 +184,7 @@ export async function transfer(
   if (request.method !== method) throw new Refusal('upstream_request_invalid')
   if (!holder.claims.can.includes(right)) throw new Refusal('not_allowed')
   const { href, header, own } = openLink(app, sealed, contextOf(app, holder, repo, action))
-  const credential = await redeem(app, holder)
+  const credential = await redeem(app, holder, repo)
   const outgoing = {
     method,
     headers: outgoingHeaders(request.headers),
@@ -192,12 +192,20 @@ export async function transfer(
     body: method === 'GET' ? null : request.body,
     ...(own && { show }),
   }
-  const { response } = await sendWithCredential(app, holder, credential, href, outgoing, (from, to, hop) => {
-    if (lk.guard.outbound(to, { dev, from, hop })) return true
-    // Elsewhere, as object storage is: without anything secret.
-    if (lk.guard.outbound(to, { dev, from: to, hop })) return false
-    throw new Refusal('upstream_redirected')
-  })
+  const { response } = await sendWithCredential(
+    app,
+    holder,
+    repo,
+    credential,
+    href,
+    outgoing,
+    (from, to, hop) => {
+      if (lk.guard.outbound(to, { dev, from, hop })) return true
+      // Elsewhere, as object storage is: without anything secret.
+      if (lk.guard.outbound(to, { dev, from: to, hop })) return false
+      throw new Refusal('upstream_redirected')
+    },
+  )
   await refuseUnlessGranted(app, response)
   return passBack(response)
 }

@@ -62,6 +62,21 @@ export function accountOf(text: string): { readonly provider: string; readonly a
 export const claimName = (baseUrl: string, provider: string, accountId: string): string =>
   name('account', baseUrl, provider, accountId)
 
+/** An app's installation: the tokens with which the app acts there are no person's. */
+export interface InstallationKey {
+  readonly provider: string
+  readonly id: string
+}
+
+export const installationName = (baseUrl: string, { provider, id }: InstallationKey): string =>
+  name('installation', baseUrl, provider, id)
+
+/** What `installationName` made the name of. */
+export function installationKeyOf(text: string): InstallationKey {
+  const [, , provider = '', id = ''] = JSON.parse(text) as string[]
+  return { provider, id }
+}
+
 /** A session of messages. Whose it is is part of its name: nobody reaches another's by its id. */
 export interface SessionKey {
   readonly owner: Owner

@@ -1,6 +1,6 @@
 import type { Failed, HttpAnswer } from 'latchkey'
 import type { App } from './app.ts'
-import { readBytes } from './body.ts'
+import { bodyLimit, readBytes } from './body.ts'
 
 const timeoutMs = 10_000
 
@@ -29,6 +29,7 @@ export async function send(
   url: string,
   init: RequestInit,
   signal?: AbortSignal,
+  limit = bodyLimit,
 ): Promise<OutboundAnswer> {
   const { dev } = app.config
   if (!app.lk.guard.outbound(url, { dev })) throw new Unreachable('not_sent')
@@ -38,7 +39,7 @@ export async function send(
   try {
     for (let at = url, hop = 1; ; hop += 1) {
       const response = await fetch(at, { ...init, redirect: 'manual', signal: until })
-      if (response.status !== 307 && response.status !== 308) return await answer(response)
+      if (response.status !== 307 && response.status !== 308) return await answer(response, limit)
       await response.body?.cancel()
       const next = new URL(response.headers.get('location') ?? '', at).href
       if (!app.lk.guard.outbound(next, { dev, from: at, hop })) throw new Unreachable('reset')
@@ -52,9 +53,9 @@ export async function send(
   }
 }
 
-const answer = async (response: Response): Promise<OutboundAnswer> => ({
+const answer = async (response: Response, limit: number): Promise<OutboundAnswer> => ({
   status: response.status,
   headers: [...response.headers],
   contentType: response.headers.get('content-type') ?? '',
-  body: await readBytes(response.body),
+  body: await readBytes(response.body, limit),
 })

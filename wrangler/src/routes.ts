@@ -134,12 +134,25 @@ async function token({ app, request, parts: [provider = ''] }: Call): Promise<Re
   return Response.json(await giveToken(app, principal, provider, tokenOptions(await readJson(request))))
 }
 
-/** Takes exactly the two members it knows. */
-function tokenOptions({ owner, minValidityMs, ...others }: Readonly<Record<string, unknown>>): TokenOptions {
+/** Takes exactly the members it knows. */
+function tokenOptions({
+  owner,
+  minValidityMs,
+  repo,
+  as,
+  ...others
+}: Readonly<Record<string, unknown>>): TokenOptions {
   if (Object.keys(others).length > 0) throw new Refusal('request_invalid')
   if (minValidityMs !== undefined && typeof minValidityMs !== 'number') throw new Refusal('request_invalid')
+  if (repo !== undefined && typeof repo !== 'string') throw new Refusal('request_invalid')
+  if (as !== undefined && as !== 'user' && as !== 'installation') throw new Refusal('request_invalid')
   const kind = ownerKind(owner)
-  return { ...(kind !== undefined && { owner: kind }), ...(minValidityMs !== undefined && { minValidityMs }) }
+  return {
+    ...(kind !== undefined && { owner: kind }),
+    ...(minValidityMs !== undefined && { minValidityMs }),
+    ...(repo !== undefined && { repo }),
+    ...(as !== undefined && { as }),
+  }
 }
 
 async function ofGeneration(

@@ -12,7 +12,8 @@ export const scopeRoutes: readonly Route[] = [
 
 async function showWhy({ app, request, url, parts: [provider = ''] }: Call): Promise<Response> {
   const owner = ownerKind(single(url.searchParams, 'owner'))
-  return Response.json(await why(app, caller(app, request), provider, owner))
+  const repo = single(url.searchParams, 'repo')
+  return Response.json(await why(app, caller(app, request), provider, owner, repo))
 }
 
 /** A receipt that is not complete is an answer too: some of it may have to be tried again. */

@@ -1,8 +1,9 @@
 import { DurableObject } from 'cloudflare:workers'
-import { LatchkeyError, type RunCause, type SweepCursor } from 'latchkey'
+import { LatchkeyError, type Identity, type RunCause, type SweepCursor } from 'latchkey'
 import type { Connection, EndResult, News, TokenResult } from 'latchkey/connection'
 import { Alarm } from './alarm.ts'
-import { openApp } from './app.ts'
+import { listInstallations } from './app-api.ts'
+import { openApp, providerNamed } from './app.ts'
 import { Claiming } from './claiming.ts'
 import { Completions } from './completions.ts'
 import { count, flushSoon, type Outcome as Counted } from './counters.ts'
@@ -21,10 +22,29 @@ import {
   knownLinks,
   unexpectLink,
 } from './expected-links.ts'
+import { forgetIdentities, identityOf, identitySchema, keepIdentity, sweepIdentities } from './identities.ts'
+import {
+  findInstalled,
+  forgetInstalled,
+  installedSchema,
+  isListDue,
+  isListed,
+  keepInstalled,
+  sweepInstalled,
+  type Seen,
+} from './installed.ts'
 import { report, type Holding } from './ledger.ts'
 import { Marks } from './marks.ts'
 import { connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
 import { codeOf } from './refusal.ts'
+import {
+  forgetRefused,
+  isRefused,
+  markRefused,
+  refusedPairs,
+  refusedPairSchema,
+  unmarkRefused,
+} from './refused-pairs.ts'
 import { clearShadows, shadowSchema } from './shadows.ts'
 import { firstEnd, holdingOf, laneOf, ownStorage, sweep } from './sweep.ts'
 import { blockStates, consumed, forgetBlock, isBlocked, usedStateSchema, useUp } from './used-states.ts'
@@ -52,10 +72,15 @@ const schema = [
   watcherSchema,
   departureSchema,
   shadowSchema,
+  refusedPairSchema,
+  installedSchema,
+  identitySchema,
 ].join('')
 
 /** A token that is handed to a request has at least so long to get there. */
 const redeemedValidityMs = 60_000
+/** A provider that does not answer is not waited for by every caller. */
+const listAgainMs = 30_000
 const askAgainMs = 60_000
 
 /**
@@ -71,6 +96,7 @@ export class Vault extends DurableObject<Env> {
   readonly #completions: Completions
   readonly #marks = new Marks()
   #cursor: SweepCursor | undefined
+  #listFailedAt = 0
   /** The provider is being asked when the connection has come to the end of its life. */
   #isLapsing = false
 
@@ -180,7 +206,8 @@ export class Vault extends DurableObject<Env> {
     try {
       const epoch = this.epoch()
       this.#verify(capability, container, epoch)
-      const result = rejected ? await this.reportRejected(rejected) : await this.#fetch(redeemedValidityMs)
+      if (rejected && this.#isRefused(rejected)) return { outcome: 'refused', code: 'upstream_refused' }
+      const result = rejected ? await this.#instead(rejected) : await this.#fetch(redeemedValidityMs)
       // What ended while the provider was asked counts too.
       if (this.epoch() !== epoch) this.#verify(capability, container, this.epoch())
       return result.outcome === 'ok' && named
@@ -191,6 +218,32 @@ export class Vault extends DurableObject<Env> {
       if (code === 'store_unavailable') throw error
       return { outcome: 'refused', code }
     }
+  }
+
+  /**
+   * Where the app is installed for that account's repositories, as far as this connection's person sees it; null: that
+   * could not be found out, which is not nowhere.
+   */
+  async installations(account: string): Promise<Seen[] | null> {
+    const isKnown = !isListDue(openApp(this.env), this.#sql, Date.now()) || (await this.#listInstallations())
+    return isKnown || isListed(this.#sql, Date.now()) ? findInstalled(this.#sql, account, Date.now()) : null
+  }
+
+  /** Who acts for that capability. */
+  identity(holder: string): Identity {
+    return identityOf(this.#sql, holder)
+  }
+
+  /** T51: from now on the app acts for it; true where it did not before. */
+  async actAs(holder: string, installation: string, until: number): Promise<boolean> {
+    const isFirst = keepIdentity(this.#sql, holder, installation, until)
+    await this.#arm(until)
+    return isFirst
+  }
+
+  /** A resource server has taken this generation's token, which came in the place of a refused one. */
+  accepted(generation: Generation): void {
+    unmarkRefused(this.#sql, generation)
   }
 
   async status(): Promise<ConnectionStatus | null> {
@@ -260,6 +313,7 @@ export class Vault extends DurableObject<Env> {
       await this.#connection().revoke({ cause: 'revoked_here', id: former.id })
     }
     const isOut = await this.#credential.takeOut(former)
+    if (isOut) forgetInstalled(this.#sql)
     if (former && isOut) await this.#release(former.account)
   }
 
@@ -319,6 +373,10 @@ export class Vault extends DurableObject<Env> {
       await this.#clearShadows()
       const left = forgetDepartures(this.#sql, Date.now())
       if (left !== null) await this.#arm(left + 1)
+      for (const sweepOne of [sweepInstalled, sweepIdentities]) {
+        const next = sweepOne(this.#sql, Date.now())
+        if (next !== null) await this.#arm(next)
+      }
       const epochEnd = forgetEpoch(this.#sql, Date.now())
       if (epochEnd !== null) await this.#arm(epochEnd)
       await this.#checkLife()
@@ -345,6 +403,33 @@ export class Vault extends DurableObject<Env> {
     // Whoever asked chose this object by the claims; another one's capability is none here.
     if (claims.owner.kind !== owner.kind || claims.owner.id !== owner.id)
       throw new LatchkeyError('capability_invalid')
+  }
+
+  /** False where there is somebody who may know, and who could not be asked. */
+  async #listInstallations(): Promise<boolean> {
+    const app = openApp(this.env)
+    const provider = providerNamed(app, this.#key.provider)
+    const result = await this.#fetch(redeemedValidityMs)
+    if (result.outcome !== 'ok') return result.outcome !== 'temporarily_unavailable'
+    if (Date.now() - this.#listFailedAt < listAgainMs) return false
+    const all = await listInstallations(app, provider, result.accessToken)
+    this.#listFailedAt = all ? 0 : Date.now()
+    // What somebody else's token has shown, or one that ended meanwhile, is not kept.
+    const isCurrent = (await this.#held())?.id === result.generation.id
+    if (all && isCurrent) await this.#arm(keepInstalled(this.#sql, all, Date.now()))
+    return all !== undefined
+  }
+
+  #isRefused(pair: Generation): boolean {
+    return isRefused(openApp(this.env), this.#sql, this.#key.owner, pair, Date.now())
+  }
+
+  /** The pair that comes in the place of a refused one is marked: what refuses it too is not helped by a third. */
+  async #instead(refused: Generation): Promise<TokenResult> {
+    const result = await this.reportRejected(refused)
+    if (result.outcome === 'ok' && result.source !== 'stored')
+      await this.#arm(markRefused(openApp(this.env), this.#sql, result.generation, Date.now()))
+    return result
   }
 
   /** Ends every capability so far. */
@@ -405,11 +490,17 @@ export class Vault extends DurableObject<Env> {
   /** What is over goes; the next alarm is for what is over next. */
   async #sweep(): Promise<void> {
     const { lk } = openApp(this.env)
-    const lanes = [laneOf(this.#sql, consumed), expectedLinkLane(this.#sql), this.#credential.tombstones(lk)]
+    const lanes = [
+      laneOf(this.#sql, consumed),
+      laneOf(this.#sql, refusedPairs),
+      expectedLinkLane(this.#sql),
+      this.#credential.tombstones(lk),
+    ]
     const swept = await sweep(lk, lanes, { cursor: this.#cursor, ...ownStorage })
     this.#cursor = swept.cursor
     const ends = [
       firstEnd(this.#sql, consumed),
+      firstEnd(this.#sql, refusedPairs),
       ...expectedLinkEnds(this.#sql),
       forgetBlock(this.#sql),
       await this.#credential.tombstoneEnd(lk),
@@ -433,6 +524,7 @@ export class Vault extends DurableObject<Env> {
     const held = end !== null
     return [
       holdingOf(this.#sql, consumed, lifetimes.consumed_state),
+      holdingOf(this.#sql, refusedPairs, lifetimes.rejected_pair),
       {
         kind: 'tombstone',
         count: held ? 1 : 0,
@@ -448,6 +540,7 @@ export class Vault extends DurableObject<Env> {
     if (result.outcome === 'ok' && result.deleted) {
       this.#raiseEpoch()
       this.#endRuns('connection_revoked')
+      for (const forget of [forgetInstalled, forgetIdentities, forgetRefused]) forget(this.#sql)
     }
     if (former && result.outcome === 'ok' && result.deleted) await this.#release(former.account)
     const end = await this.#credential.tombstoneEnd(openApp(this.env).lk)

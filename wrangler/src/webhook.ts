@@ -1,4 +1,5 @@
 import type { ProviderSettings, WebhookHeaders, WebhookNews } from 'latchkey'
+import { installationOf } from './acting.ts'
 import { webhookSecret, type App } from './app.ts'
 import { bodyLimit } from './body.ts'
 import { claimName } from './names.ts'
@@ -89,6 +90,7 @@ function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
  */
 async function apply(app: App, { profile }: ProviderSettings, news: WebhookNews): Promise<void> {
   const { change, reach, subjects, at, once } = news
+  if (reach === 'installation') return await applyToInstallations(app, profile, news)
   if ((change !== 'revoked' && change !== 'deleted') || reach !== 'account') return
   const names = app.config.providers.filter((other) => other.profile === profile).map(({ name }) => name)
   const ended = await Promise.all(
@@ -105,4 +107,17 @@ async function apply(app: App, { profile }: ProviderSettings, news: WebhookNews)
   )
   const connections = ended.reduce((sum, count) => sum + count, 0)
   console.log(JSON.stringify({ event: 'webhook', profile, change, connections }))
+}
+
+/** What becomes of an installation is told to it, wherever a provider of this profile acts as an app. */
+async function applyToInstallations(app: App, profile: string, news: WebhookNews): Promise<void> {
+  const { change, subjects, at = Date.now(), once } = news
+  const providers = app.config.providers.filter((other) => other.profile === profile && other.app)
+  if (change === 'none' || change === 'revoked' || providers.length === 0) return
+  await Promise.all(
+    providers.flatMap(({ name }) =>
+      subjects.map(({ id }) => installationOf(app, name, id).change({ change, at, until: once.until })),
+    ),
+  )
+  console.log(JSON.stringify({ event: 'webhook', profile, change, installations: subjects.length }))
 }

@@ -13,6 +13,7 @@ import {
   reportRejected,
   rotateToken,
   why,
+  type ActingWhy,
   type ConnectionItem,
   type Ended,
   type GenerationOptions,
@@ -68,6 +69,7 @@ import type { Beat, Finished, Found, Started, Written } from './thread.ts'
 export { AccountClaim } from './claim.ts'
 export { ConnectLink } from './connect-link.ts'
 export { Counters } from './counters.ts'
+export { Installation } from './installation.ts'
 export { OwnerIndex } from './owner-index.ts'
 export { Session } from './session-object.ts'
 export { Thread } from './thread.ts'
@@ -151,9 +153,14 @@ export class Latchkey extends WorkerEntrypoint<Env> {
     })
   }
 
-  /** Whose connection a call would use now, and why. */
-  why(principal: Principal, provider: string, owner?: OwnerKind): Promise<Answer<Why>> {
-    return this.#answer((app) => why(app, principal, provider, owner))
+  /** Whose connection a call would use now, and why; `repo`: and who would act there. */
+  why(
+    principal: Principal,
+    provider: string,
+    owner?: OwnerKind,
+    repo?: string,
+  ): Promise<Answer<Why & { readonly acting?: ActingWhy }>> {
+    return this.#answer((app) => why(app, principal, provider, owner, repo))
   }
 
   /** Ends what somebody who left may still reach of an organisation; for services only. */

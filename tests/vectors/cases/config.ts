@@ -528,6 +528,32 @@ invalid('webhook-secret-empty', 'An optional secret that is set to nothing.', 'G
   GITHUB_WEBHOOK_SECRET: '',
 })
 
+const appKey = 'GITHUB_APP_KEY'
+const pem = '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'
+good(
+  'app',
+  'An app that acts as itself.',
+  { [appKey]: pem },
+  { providers: [{ ...githubSettings, app: { url: 'https://api.github.com', keyName: appKey } }] },
+)
+good(
+  'app-elsewhere',
+  'An app of a server of one’s own, with a key in the older form.',
+  {
+    ...withOwners({ appUrl: 'https://git.example/api/v3' }),
+    [appKey]: pem.replaceAll(' PRIVATE', ' RSA PRIVATE'),
+  },
+  { providers: [{ ...githubSettings, app: { url: 'https://git.example/api/v3', keyName: appKey } }] },
+)
+invalid('app-key-empty', 'An optional secret that is set to nothing.', appKey, { [appKey]: '' })
+invalid('app-key-public', 'The other half of the key.', appKey, {
+  [appKey]: pem.replaceAll('PRIVATE', 'PUBLIC'),
+})
+invalid('app-key-8193', 'A key that is too long.', appKey, { [appKey]: pem + 'A'.repeat(8_193 - pem.length) })
+invalid('app-url-slash', 'A slash at the end would be two before a path.', list, {
+  ...withOwners({ appUrl: 'https://git.example/' }),
+})
+
 invalid('order-keys', 'Keys come first.', keys, { [keys]: 'k1', [base]: undefined })
 invalid('order-principal', 'Then the keys for assertions.', principal, { [principal]: 'k', [base]: 'x' })
 invalid('order-base', 'Then the origin.', base, { [base]: 'x', [dev]: 'x' })

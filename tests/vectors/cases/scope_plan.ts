@@ -475,6 +475,46 @@ for (const [id, facts, told, mayCache = false] of [
   ['odd', { hasToken: true, status: 418 }, 'unexpected'],
 ] as const)
   access(id, 'T31: what an answer says about reaching a repository.', [facts], { access: told, mayCache })
+
+const minted = ask('scope.minted')
+for (const [id, facts, told] of [
+  ['made', { status: 201 }, 'made'],
+  ['ok', { status: 200 }, 'unanswered'],
+  ['deleted', { status: 404 }, 'deleted'],
+  ['suspended', { status: 403 }, 'suspended'],
+  ['limited', { status: 403, retryAfter: '60' }, 'unanswered'],
+  ['not-covered', { status: 422 }, 'not_covered'],
+  ['misconfigured', { status: 401 }, 'misconfigured'],
+  ['down', { status: 500 }, 'unanswered'],
+  ['silent', { status: 0 }, 'unanswered'],
+] as const)
+  minted(id, 'What came of asking for a token of an installation.', [facts], told)
+
+const hears = ask('scope.hears')
+const word = (change: string, at: number) => ({ change, at })
+for (const [id, known, said, told] of [
+  ['first', null, word('suspended', 1), true],
+  ['later', word('suspended', 1), word('restored', 2), true],
+  ['same', word('suspended', 1), word('restored', 1), true],
+  ['older', word('restored', 2), word('suspended', 1), false],
+  ['last', word('restored', 2), word('deleted', 1), true],
+  ['after-the-last', word('deleted', 1), word('restored', 2), false],
+] as const)
+  hears(id, 'T28: whose word about an installation counts.', [known, said], told)
+
+const knownAs = ask('scope.knownAs')
+for (const [id, suspended, said, told] of [
+  ['nothing', false, null, 'live'],
+  ['listed', true, null, 'suspended'],
+  ['said', false, word('suspended', 100_000), 'suspended'],
+  ['a-minute', false, word('suspended', 40_000), 'suspended'],
+  ['longer-ago', false, word('suspended', 39_999), 'live'],
+  ['restored', true, word('restored', 100_000), 'live'],
+  ['restored-before', true, word('restored', 99_999), 'suspended'],
+  ['deleted', false, word('deleted', 0), 'gone'],
+] as const)
+  knownAs(id, 'T28: how an installation stands.', [{ suspended, at: 100_000 }, said], told)
+
 const visible = ask('scope.visible')
 visible('own', 'T33: one\u2019s own.', [{ org: 'acme', isPublic: false, isMember: true }, 'acme'], {
   visible: true,
@@ -612,6 +652,9 @@ export default document(
     source,
     identity,
     access,
+    minted,
+    hears,
+    knownAs,
     missing,
     explain,
   ].map(({ group }) => group),
