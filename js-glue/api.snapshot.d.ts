@@ -163,7 +163,7 @@
 // recovery:  reconnect replay post refuse
 // recoveryReason:  live finished never_ran unavailable stale aborted existed forgotten clock_moved attempts_spent keeps_dying
 // taken:  set unset blank not_a_number negative too_large
-// recordKind: consumed_state connect_link access_cache rejected_pair run delivery rate_window session tombstone counter claim
+// recordKind: consumed_state connect_link access_cache rejected_pair run delivery rate_window session tombstone counter claim app_token installation installed acting
 // sweeping:  batch paused finished
 // fate:  newest is_protected foreign surplus
 // changed:  nothing listed everything

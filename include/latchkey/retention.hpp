@@ -55,16 +55,20 @@ enum class Kind : std::uint8_t {
   tombstone = 8,
   counter = 9,  ///< since it last counted anything
   claim = 10,  ///< of an account; begins again for as long as the connection is there
+  app_token = 11,  ///< of an installation; its provider may say less
+  installation = 12,  ///< what was said of one, as long as it may be said again
+  installed = 13,  ///< where a person's app is
+  acting = 14,  ///< that an app acts for a capability, as long as the longest one lives
 };
-inline constexpr std::size_t kinds = 11;
+inline constexpr std::size_t kinds = 15;
 
 /// How long a record of this kind is kept: a state used up outlives the state by its skew, a
 /// tombstone every answer that was under way.
 [[nodiscard]] constexpr Millis lifetime(Kind kind) noexcept {
-  constexpr Millis of[kinds] = {seconds(665), seconds(3'600),    seconds(300),
-                                seconds(900), seconds(604'800),  seconds(259'200),
-                                seconds(900), seconds(86'400),   seconds(2'592'000),
-                                max_window,   seconds(2'592'000)};
+  constexpr Millis of[kinds] = {
+      seconds(665),       seconds(3'600), seconds(300),     seconds(900),       seconds(604'800),
+      seconds(259'200),   seconds(900),   seconds(86'400),  seconds(2'592'000), max_window,
+      seconds(2'592'000), seconds(3'600), seconds(259'200), seconds(86'400),    seconds(14'460)};
   const auto at = static_cast<std::size_t>(kind);
   LK_CHECK(at < kinds);
   return of[at];

@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 2089730692,
+  layoutHash: 636434553,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -1138,6 +1138,10 @@ export const abi = {
       'tombstone',
       'counter',
       'claim',
+      'app_token',
+      'installation',
+      'installed',
+      'acting',
     ],
     sweeping: [null, 'batch', 'paused', 'finished'],
     fate: [null, 'newest', 'is_protected', 'foreign', 'surplus'],
@@ -1195,6 +1199,6 @@ export const abi = {
   },
   lifetimes: [
     665000, 3600000, 300000, 900000, 604800000, 259200000, 900000, 86400000, 2592000000, 34560000000,
-    2592000000,
+    2592000000, 3600000, 259200000, 86400000, 14460000,
   ],
 } as const

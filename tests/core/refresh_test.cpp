@@ -920,7 +920,12 @@ TEST_CASE(
                 a.read(seen);
                 break;
               case EffectKind::send: a.ok(); break;
-              default: a.revoked(Revoked::done); break;
+              case EffectKind::revoke_at_provider: a.revoked(Revoked::done); break;
+              case EffectKind::serve:
+              case EffectKind::refuse:
+              case EffectKind::done:
+              case EffectKind::notify:
+              case EffectKind::arm: FAIL("no question");
               }
             }
             CHECK((a.answer || task == Task::alarm));

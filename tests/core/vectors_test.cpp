@@ -701,9 +701,10 @@ const Names causes = {"none",
                       "idle_limit",
                       "connection_idle",
                       "erased"};
-const Names record_kinds = {"consumed_state", "connect_link", "access_cache",
-                            "rejected_pair",  "run",          "delivery",
-                            "rate_window",    "session",      "tombstone"};
+const Names record_kinds = {
+    "consumed_state", "connect_link", "access_cache", "rejected_pair", "run",
+    "delivery",       "rate_window",  "session",      "tombstone",     "counter",
+    "claim",          "app_token",    "installation", "installed",     "acting"};
 const Names erase_step_names = {"block",    "revoke", "connections", "links",
                                 "sessions", "runs",   "caches",      "index"};
 

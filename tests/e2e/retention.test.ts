@@ -157,7 +157,7 @@ flow(
     for (const words of ['Used sign-ins', 'Webhook deliveries', 'Nothing is overdue', '11 minutes 5 seconds'])
       assert.ok(text.includes(words), words)
     assert.match(await page.locator('#taken').innerText(), /^Taken .* UTC$/)
-    assert.equal(await page.locator('svg.bar[role=img]').count(), 11)
+    assert.equal(await page.locator('svg.bar[role=img]').count(), 15)
     assert.match(
       (await page.locator('[data-kind=connect_link] svg.bar').getAttribute('aria-label')) ?? '',
       /^Connect links: kept for 1 hour\. In time\. The oldest of \d+ is/,
@@ -169,7 +169,7 @@ flow(
     await page.getByText('Raw values').focus()
     await page.keyboard.press('Enter')
     const raw = JSON.parse(await page.locator('.raw pre').innerText()) as { kinds: unknown[] }
-    assert.equal(raw.kinds.length, 11)
+    assert.equal(raw.kinds.length, 15)
 
     await page.setViewportSize({ width: 320, height: 640 })
     await fits(page)

@@ -2,6 +2,7 @@ import { reset, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:tes
 import { exports } from 'cloudflare:workers'
 import type { Principal } from 'latchkey'
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest'
+import type { RetentionReport } from '../../wrangler/src/ledger.ts'
 import { installationName, vaultName } from '../../wrangler/src/names.ts'
 import type { InstallationControl } from '../servers/installation-control.ts'
 import { remote } from '../servers/remote.ts'
@@ -342,6 +343,12 @@ test('the provider’s word about an installation counts at once: suspended, res
   ).toEqual([])
 })
 
+async function counts(): Promise<Record<string, number>> {
+  const headers = { authorization: assertion({ subject: 'ops', kind: 'service' }) }
+  const { kinds } = (await (await ask('/api/retention', { headers })).json()) as RetentionReport
+  return Object.fromEntries(kinds.map(({ kind, count }) => [kind, count]))
+}
+
 test('what is known through a person ends with what they connected, and by itself after a day', async () => {
   const ada = { subject: fresh('ada') }
   const team = fresh('team')
@@ -355,8 +362,14 @@ test('what is known through a person ends with what they connected, and by itsel
     )
   const headers = { authorization: assertion({ ...ada, kind: 'human' }), ...json }
   await connect(ada)
+  const before = await counts()
   await given(ada, wanted)
   expect(await rows()).toHaveLength(2)
+  // The ledger is told after the answer.
+  await vi.waitFor(async () => {
+    const { app_token: token = 0, installed = 0 } = await counts()
+    expect([token, installed]).toEqual([(before.app_token ?? 0) + 1, (before.installed ?? 0) + 1])
+  })
   const ended = await ask(`/api/connections/${provider}?owner=user`, { method: 'DELETE', headers })
   expect(await ended.json()).toMatchObject({ revoked: true, deleted: true })
   expect(await rows()).toEqual([])

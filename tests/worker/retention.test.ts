@@ -92,7 +92,7 @@ test('every kind of record is told with its window, and what there is of it', as
   // What no sweep reaches is said, with who does: the store, or nobody because there is none.
   const removers = Object.groupBy(Object.values(before), ({ removedBy }) => removedBy)
   expect(removers.store?.map(({ kind }) => kind)).toEqual(['access_cache'])
-  expect(removers.nobody?.map(({ kind }) => kind)).toEqual(['rejected_pair', 'rate_window'])
+  expect(removers.nobody?.map(({ kind }) => kind)).toEqual(['rate_window'])
 
   const start = Date.now()
   await connect('alex')
@@ -223,7 +223,7 @@ test('a cache in KV says that its store ends it; where none is bound there is no
   const browser = await Browser.of({ subject: 'ops' })
   const page = await (await browser.ask('/retention')).text()
   expect(page).toContain('Repository access: kept for 5 minutes. Expires by itself.')
-  expect(page).toContain('Refused credentials: kept for 15 minutes. None are stored.')
+  expect(page).toContain('Rate windows: kept for 15 minutes. None are stored.')
   expect(page).toContain('PKCE verifiers are not stored')
   const { ACCESS: _, ...env } = bindings
   const report = await readRetention(openApp(env as typeof bindings))

@@ -27,6 +27,10 @@ const words = {
   tombstone: ['Ended connections', 'why they ended; no token'],
   counter: ['Counters', 'since they last counted'],
   claim: ['Account claims', 'renewed while the connection is there'],
+  app_token: ['Tokens of apps', 'for one repository each'],
+  installation: ['News of installations', 'so that old news changes nothing'],
+  installed: ['Where apps are installed', 'as a person sees it'],
+  acting: ['Apps that act for a person', 'as long as the capability lasts'],
 }
 
 /** @param {string} kind */

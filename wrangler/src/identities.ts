@@ -1,5 +1,8 @@
 /** Who acts for each capability that has been used since its person's token failed: once the app, never the person again. */
 import type { Identity } from 'latchkey'
+import type { EndTable } from './sweep.ts'
+
+export const identities: EndTable = { kind: 'acting', table: 'identity', key: 'holder' }
 
 export const identitySchema = `
   CREATE TABLE IF NOT EXISTS identity (

@@ -3,13 +3,18 @@ import type { Said } from 'latchkey'
 import { openApp, providerNamed, random } from './app.ts'
 import { mintToken, type Minted } from './app-api.ts'
 import type { Env } from './env.ts'
+import { report } from './ledger.ts'
 import { installationKeyOf, type InstallationKey } from './names.ts'
+import { holdingOf, type EndTable } from './sweep.ts'
 
 /** What the provider says. */
 export interface Change extends Said {
   /** As long as the same may be said again. */
   readonly until: number
 }
+
+const tokens: EndTable = { kind: 'app_token', table: 'token', key: 'repository' }
+const news: EndTable = { kind: 'installation', table: 'word', key: 'slot' }
 
 /** GitHub's live for an hour: another one is made this long before the end. */
 const aheadMs = 5 * 60_000
@@ -129,5 +134,16 @@ export class Installation extends DurableObject<Env> {
       )
       .one()
     if (until !== null) await this.ctx.storage.setAlarm(until)
+    this.#tell()
+  }
+
+  /** Tells the ledger what is here, after the answer. */
+  #tell(): void {
+    const { lifetimes } = openApp(this.env).lk.retention
+    const holdings = [
+      holdingOf(this.#sql, tokens, lifetimes.app_token),
+      holdingOf(this.#sql, news, lifetimes.installation),
+    ]
+    this.ctx.waitUntil(report(this.env, this.ctx.id.name ?? '', holdings))
   }
 }

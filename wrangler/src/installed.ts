@@ -4,6 +4,9 @@
  */
 import type { App } from './app.ts'
 import type { Installed } from './app-api.ts'
+import type { EndTable } from './sweep.ts'
+
+export const installations: EndTable = { kind: 'installed', table: 'installed', key: 'id' }
 
 export const installedSchema = `
   CREATE TABLE IF NOT EXISTS installed (
@@ -12,8 +15,6 @@ export const installedSchema = `
   CREATE TABLE IF NOT EXISTS listed (
     slot INTEGER PRIMARY KEY CHECK (slot = 1), at INTEGER NOT NULL, until INTEGER NOT NULL);
 `
-
-const rememberMs = 24 * 3_600_000
 
 /** Whether whoever knows is to be asked again. */
 export function isListDue({ lk }: App, sql: SqlStorage, now: number): boolean {
@@ -27,8 +28,8 @@ export const isListed = (sql: SqlStorage, now: number): boolean =>
   sql.exec('SELECT 1 FROM listed WHERE until > ?', now).toArray().length > 0
 
 /** In place of what was known; returns by when it has to be forgotten. */
-export function keepInstalled(sql: SqlStorage, all: readonly Installed[], now: number): number {
-  const until = now + rememberMs
+export function keepInstalled({ lk }: App, sql: SqlStorage, all: readonly Installed[], now: number): number {
+  const { expiresAt: until } = lk.retention.expiry(now, lk.retention.lifetimes.installed, now)
   sql.exec('DELETE FROM installed')
   for (const { id, account, suspended, writes } of all) {
     const flags = [suspended ? 1 : 0, writes ? 1 : 0]
@@ -44,7 +45,7 @@ export interface Seen extends Installed {
 }
 
 /** Those of an account, without regard to ASCII case; the core takes as many as 64. */
-export const findInstalled = (sql: SqlStorage, account: string, now: number): Seen[] =>
+export const findInstalled = ({ lk }: App, sql: SqlStorage, account: string, now: number): Seen[] =>
   sql
     .exec<{ until: number; id: string; account: string; suspended: number; writes: number }>(
       'SELECT until, id, account, suspended, writes FROM installed WHERE account = ? AND until > ? LIMIT 64',
@@ -54,7 +55,7 @@ export const findInstalled = (sql: SqlStorage, account: string, now: number): Se
     .toArray()
     .map(({ until, suspended, writes, ...one }) => ({
       ...one,
-      at: until - rememberMs,
+      at: until - lk.retention.lifetimes.installed,
       suspended: suspended === 1,
       writes: writes === 1,
     }))

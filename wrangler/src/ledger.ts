@@ -129,12 +129,12 @@ type Row = {
   at: number
 }
 
-/** A refused credential is marked in its own row, and no limit of ours is counted over time. */
+/** No limit of ours is counted over time. */
 const removers = ({ env }: App): Readonly<Record<RecordKind, Remover>> => ({
   consumed_state: 'sweep',
   connect_link: 'sweep',
   access_cache: env.ACCESS ? 'store' : 'nobody',
-  rejected_pair: 'nobody',
+  rejected_pair: 'sweep',
   run: 'sweep',
   delivery: 'sweep',
   rate_window: 'nobody',
@@ -142,6 +142,10 @@ const removers = ({ env }: App): Readonly<Record<RecordKind, Remover>> => ({
   tombstone: 'sweep',
   counter: 'sweep',
   claim: 'sweep',
+  app_token: 'sweep',
+  installation: 'sweep',
+  installed: 'sweep',
+  acting: 'sweep',
 })
 
 /** The interval of sweeps, as the core has it. */

@@ -22,10 +22,18 @@ import {
   knownLinks,
   unexpectLink,
 } from './expected-links.ts'
-import { forgetIdentities, identityOf, identitySchema, keepIdentity, sweepIdentities } from './identities.ts'
+import {
+  forgetIdentities,
+  identities,
+  identityOf,
+  identitySchema,
+  keepIdentity,
+  sweepIdentities,
+} from './identities.ts'
 import {
   findInstalled,
   forgetInstalled,
+  installations,
   installedSchema,
   isListDue,
   isListed,
@@ -225,8 +233,10 @@ export class Vault extends DurableObject<Env> {
    * could not be found out, which is not nowhere.
    */
   async installations(account: string): Promise<Seen[] | null> {
-    const isKnown = !isListDue(openApp(this.env), this.#sql, Date.now()) || (await this.#listInstallations())
-    return isKnown || isListed(this.#sql, Date.now()) ? findInstalled(this.#sql, account, Date.now()) : null
+    const app = openApp(this.env)
+    const isKnown = !isListDue(app, this.#sql, Date.now()) || (await this.#listInstallations())
+    const isToBeFound = isKnown || isListed(this.#sql, Date.now())
+    return isToBeFound ? findInstalled(app, this.#sql, account, Date.now()) : null
   }
 
   /** Who acts for that capability. */
@@ -238,6 +248,7 @@ export class Vault extends DurableObject<Env> {
   async actAs(holder: string, installation: string, until: number): Promise<boolean> {
     const isFirst = keepIdentity(this.#sql, holder, installation, until)
     await this.#arm(until)
+    this.#tell()
     return isFirst
   }
 
@@ -416,7 +427,10 @@ export class Vault extends DurableObject<Env> {
     this.#listFailedAt = all ? 0 : Date.now()
     // What somebody else's token has shown, or one that ended meanwhile, is not kept.
     const isCurrent = (await this.#held())?.id === result.generation.id
-    if (all && isCurrent) await this.#arm(keepInstalled(this.#sql, all, Date.now()))
+    if (all && isCurrent) {
+      await this.#arm(keepInstalled(app, this.#sql, all, Date.now()))
+      this.#tell()
+    }
     return all !== undefined
   }
 
@@ -525,6 +539,8 @@ export class Vault extends DurableObject<Env> {
     return [
       holdingOf(this.#sql, consumed, lifetimes.consumed_state),
       holdingOf(this.#sql, refusedPairs, lifetimes.rejected_pair),
+      holdingOf(this.#sql, installations, lifetimes.installed),
+      holdingOf(this.#sql, identities, lifetimes.acting),
       {
         kind: 'tombstone',
         count: held ? 1 : 0,
