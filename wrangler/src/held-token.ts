@@ -11,12 +11,15 @@ interface Held {
 const maxHeld = 1_000
 const held = new Map<string, Held>()
 
+const isOver = ({ result }: Held): boolean =>
+  result.outcome === 'ok' && result.expiresAt !== null && result.expiresAt <= Date.now()
+
 /** The vault decides on every call; where its answer is the one that is held here, it says just that. */
 export async function askToken({ env }: App, name: string, minValidityMs: number): Promise<TokenResult> {
   const vault = env.VAULT.getByName(name)
   const known = held.get(name)
-  // No call carries less than a question without parameters and a number for an answer.
-  const mark = known !== undefined && minValidityMs === 0 ? await vault.mark() : 0
+  // No call carries less than a question without parameters and a number for an answer; what has ended is not asked about.
+  const mark = known !== undefined && minValidityMs === 0 && !isOver(known) ? await vault.mark() : 0
   if (known !== undefined && mark === known.mark) return known.result
   const answer = await vault.token(minValidityMs, known?.mark ?? 0, mark !== 0)
   if (known !== undefined && answer === known.mark) return known.result
