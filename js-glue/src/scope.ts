@@ -265,12 +265,21 @@ export function scopes(m: Module): Scopes {
       }
     },
     hears(known, said) {
-      const small = [numberOf('word', known?.change ?? 'none'), numberOf('word', said.change)]
-      return ask(m, 'lk_scope_hears', small, [digits(known?.at ?? 0), digits(said.at)]).numbers[0] === 1
+      const small = [
+        numberOf('word', known === undefined ? 'none' : known.change),
+        numberOf('word', said.change),
+      ]
+      return (
+        ask(m, 'lk_scope_hears', small, [digits(known === undefined ? 0 : known.at), digits(said.at)])
+          .numbers[0] === 1
+      )
     },
     knownAs({ suspended, at }, said) {
-      const small = [flag(suspended), numberOf('word', said?.change ?? 'none')]
-      const answer = ask(m, 'lk_scope_known_as', small, [digits(at), digits(said?.at ?? 0)])
+      const small = [flag(suspended), numberOf('word', said === undefined ? 'none' : said.change)]
+      const answer = ask(m, 'lk_scope_known_as', small, [
+        digits(at),
+        digits(said === undefined ? 0 : said.at),
+      ])
       return nameOf('knownAs', answer.numbers[0])
     },
     minted({ status, remaining, retryAfter }) {

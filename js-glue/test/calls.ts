@@ -315,6 +315,29 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
       isNo: (choice) => (choice as { outcome: string }).outcome !== 'one',
     },
     {
+      name: 'scope.hears',
+      run: lk.scope.hears,
+      args: () => [
+        { change: 'suspended', at: 1_000 },
+        { change: 'restored', at: 2_000 },
+      ],
+      isNo: (heard) => heard === false,
+    },
+    {
+      name: 'scope.knownAs',
+      run: lk.scope.knownAs,
+      args: () => [
+        { suspended: false, at: 1_000 },
+        { change: 'suspended', at: 2_000 },
+      ],
+    },
+    {
+      name: 'scope.minted',
+      run: lk.scope.minted,
+      args: () => [{ status: 201 }],
+      isNo: (minted) => minted !== 'made',
+    },
+    {
       name: 'scope.chooseTokenSource',
       run: lk.scope.chooseTokenSource,
       args: () => [{ pin: 'user', user: 'good', userAllowed: true, installed: true, mayWrite: true }],
