@@ -32,7 +32,8 @@ async function main(): Promise<void> {
 
 const hints: Readonly<Record<string, string>> = {
   not_connected: ': open the page, sign in as that subject and click Connect first',
-  repo_host_not_allowed: ': the Worker was started without a git host',
+  repo_host_not_allowed:
+    ': not a repository of the git host that npm start runs, or git was missing when it started',
 }
 
 try {

@@ -28,9 +28,9 @@ const words = {
   counter: ['Counters', 'since they last counted'],
   claim: ['Account claims', 'renewed while the connection is there'],
   app_token: ['Tokens of apps', 'for one repository each'],
-  installation: ['News of installations', 'so that old news changes nothing'],
-  installed: ['Where apps are installed', 'as a person sees it'],
-  acting: ['Apps that act for a person', 'as long as the capability lasts'],
+  installation: ['Installation news', 'so that old news changes nothing'],
+  installed: ['App installations', 'as a person sees them'],
+  acting: ['Acting apps', 'for a person, while the capability lasts'],
 }
 
 /** @param {string} kind */
