@@ -137,12 +137,15 @@ const operations: Readonly<Record<string, Operation>> = {
       'sweep',
       'complete',
       'access',
-      'hears',
-      'knownAs',
       'minted',
       'leaveTarget',
     ],
   ]),
+  // JSON has no other way to say that there is none.
+  'scope.hears': ({ latchkey }, { args: [known, said] }) =>
+    latchkey.scope.hears((known ?? undefined) as never, said as never),
+  'scope.knownAs': ({ latchkey }, { args: [listed, said] }) =>
+    latchkey.scope.knownAs(listed as never, (said ?? undefined) as never),
   ...asWritten('repo', ['parse']),
   ...asWritten('upstream', ['check', 'redirect']),
   'upstream.lfsRight': ({ latchkey }, { body }) => latchkey.upstream.lfsRight(new TextEncoder().encode(body)),
