@@ -21,18 +21,18 @@ if (!/^\d{1,9}$/.test(values.seed))
 
 const run = (file, args, stdio) => spawnSync(file, args, { cwd: root, env: toolEnv, stdio, encoding: 'utf8' })
 
+const all = readdirSync(`${root}/tests/fuzz`)
+  .filter((file) => file.endsWith('.cpp') && file !== 'replay.cpp')
+  .map((file) => file.slice(0, -'.cpp'.length))
+const unknown = positionals.filter((name) => !all.includes(name))
+if (unknown.length > 0) stop(`no fuzz target is called ${unknown.join(', ')}; there are: ${all.join(' ')}`)
+
 for (const step of [['--preset'], ['--build', '--preset']]) {
   const built = run('cmake', [...step, 'fuzz'], 'pipe')
   if (built.status !== 0) stop(built.stdout + built.stderr)
 }
 
 const bin = `${root}/build/fuzz/tests`
-const all = readdirSync(bin)
-  .filter((file) => /^fuzz_[a-z0-9_]+$/.test(file))
-  .map((file) => file.slice('fuzz_'.length))
-const unknown = positionals.filter((name) => !all.includes(name))
-if (unknown.length > 0) stop(`no fuzz target is called ${unknown.join(', ')}; there are: ${all.join(' ')}`)
-
 let failed = false
 for (const name of positionals.length > 0 ? positionals : all) {
   const found = `${root}/build/fuzz/corpus/${name}`
