@@ -199,7 +199,7 @@ flow('nothing sticks out and nothing jumps: 320 px, 200 %, both themes', async (
         new PerformanceObserver((list) => {
           for (const entry of list.getEntries() as unknown as { value: number; hadRecentInput: boolean }[])
             if (!entry.hadRecentInput) (window as unknown as { shift: number }).shift += entry.value
-        }).observe({ type: 'layout-shift' })
+        }).observe({ type: 'layout-shift', buffered: true })
       }, scale)
       await page.waitForFunction(() => document.getElementById('taken')?.textContent !== '')
       await open(person)
