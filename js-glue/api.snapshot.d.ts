@@ -717,6 +717,7 @@ export interface Classified {
   readonly class: 'ok' | 'terminal' | 'transient' | 'rate_limited' | 'operator' | 'unparsed'
   readonly doubt: Doubt
   readonly code?: string
+  readonly introspectable?: true
   readonly retryAt?: number
   readonly retryAfterMs?: number
   readonly tokens?: {
@@ -1530,7 +1531,7 @@ export declare function sqliteStore(sql: SqlStorageLike, { key }?: SqliteOptions
 // dist/types.d.ts
 import type { Admission } from './admission-types.ts'
 import type { ErrorCode, PublicCode } from './errors.ts'
-import type { Refresh, Traits } from './refresh-types.ts'
+import type { Doubt, Refresh, Traits } from './refresh-types.ts'
 import type { Capabilities, ReadPolicy, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
 import type { Retention } from './retention-types.ts'
 export declare const skipBinding: unique symbol
@@ -1703,6 +1704,7 @@ export interface ProviderSettings {
   readonly revocation?: RevocationRequest
   readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
+  readonly introspectionUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','
   readonly authStyle: 'basic' | 'body'
@@ -1891,6 +1893,9 @@ export interface Latchkey {
         profile: string
       },
     ): Account
+  }
+  readonly introspection: {
+    doubt(answer: HttpAnswer): Doubt
   }
   readonly disconnect: {
     decide(answer: RevocationAnswer): DisconnectResult

@@ -1,6 +1,7 @@
 #include "latchkey/classify.hpp"
 
 #include "latchkey/answer.hpp"
+#include "latchkey/introspection.hpp"
 #include "latchkey/json.hpp"
 #include "latchkey/text.hpp"
 
@@ -314,6 +315,7 @@ Classified classify(const TokenAnswer& answer, UnixMillis now, const profile::Pr
     out.reply.retry_after = wait_of(limits, kind);
     if (out.reply.retry_after.value > 0) out.retry_at = now.plus(out.reply.retry_after);
   }
+  out.introspectable = introspection::settles(out.reply, answer.status);
   return out;
 }
 

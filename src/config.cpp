@@ -14,9 +14,10 @@ using json::Kind;
 using json::Value;
 
 constexpr std::string_view known_members[] = {
-    "profile",     "clientId", "title",        "authorizationUrl", "tokenUrl",    "revocationUrl",
-    "userInfoUrl", "issuer",   "responseMode", "scopes",           "public",      "refresh",
-    "gitUrl",      "owners",   "personalOnly", "deployment",       "pastRevoked", "appUrl",
+    "profile",       "clientId",    "title",  "authorizationUrl", "tokenUrl",
+    "revocationUrl", "userInfoUrl", "issuer", "responseMode",     "scopes",
+    "public",        "refresh",     "gitUrl", "owners",           "personalOnly",
+    "deployment",    "pastRevoked", "appUrl", "introspectionUrl",
 };
 
 const Var* find(std::span<const Var> vars, std::string_view name) noexcept {
@@ -230,6 +231,7 @@ private:
            read_url(entry, "tokenUrl", row.token_url, out.token_url) && !out.token_url.empty() &&
            read_url(entry, "revocationUrl", row.revocation_url, out.revocation_url) &&
            read_url(entry, "userInfoUrl", row.user_info_url, out.user_info_url) &&
+           read_url(entry, "introspectionUrl", {}, out.introspection_url) &&
            read_issuer(entry, row, out);
   }
 

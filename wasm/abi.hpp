@@ -282,7 +282,8 @@ struct RefreshClassifyReply {
   std::uint8_t doubt;
   std::uint8_t has_scope;
   std::uint8_t refresh_same;
-  std::uint32_t unused;
+  std::uint8_t introspectable;
+  std::uint8_t unused[3];
 };
 
 /// `at_ms` is -1 when the event says no time. `subjects` is a list whose texts begin with a digit
@@ -303,11 +304,12 @@ struct WebhookReply {
 /// revocation, user info), scopes, issuer, the names of the two secret variables, flags as digits
 /// (scope separator, authentication style, response mode, PKCE, `iss` required, shape of a
 /// revocation, then `refresh::Facts`: rotation, after its grace, revocation, revocation needs a
-/// live token, old access token dies, redirect URI needed, 5xx unspent, proactive, then
-/// `scope::Policy`: personal only, deployment, past revoked, the first three of the order), lengths
-/// in milliseconds, a blank behind each (grace, access lifetime, the longest, idle, absolute,
-/// time-out, lag, lifetime beside a refresh token), and the name of the deployment token's
-/// variable.
+/// live token, old access token dies, redirect URI needed, 5xx unspent, proactive, then the kind of
+/// git and whether its host speaks http, then `scope::Policy`: personal only, deployment, past
+/// revoked, the first three of the order), lengths in milliseconds, a blank behind each (grace,
+/// access lifetime, the longest, idle, absolute, time-out, lag, lifetime beside a refresh token),
+/// host, base path and user name of its repositories, the name of the deployment token's variable,
+/// the app's URL and the name of its key's variable, and the introspection URL.
 struct ConfigReply {
   ReplyHead head;
   Slice variable;
@@ -322,7 +324,7 @@ struct ConfigReply {
   std::uint8_t unused[4];
   double run_retention_ms;
 };
-inline constexpr std::uint32_t provider_fields = 20;
+inline constexpr std::uint32_t provider_fields = 21;
 
 /// What a step needs to know beside row, flow and event. Times are lengths in milliseconds.
 struct RefreshSettings {
@@ -667,6 +669,7 @@ inline constexpr Field refresh_classify_reply[] = {
     LK_FIELD(RefreshClassifyReply, doubt),
     LK_FIELD(RefreshClassifyReply, has_scope),
     LK_FIELD(RefreshClassifyReply, refresh_same),
+    LK_FIELD(RefreshClassifyReply, introspectable),
 };
 inline constexpr Field webhook_reply[] = {
     LK_FIELD(WebhookReply, head),     LK_FIELD(WebhookReply, at_ms),

@@ -84,7 +84,8 @@ void put_provider(Writer& list, const config::Provider& p) noexcept {
                                      p.git_host.empty() ? p.git_host : profile::git_user(p.git),
                                      deployment_token.view(),
                                      p.app_url,
-                                     p.app_key.view()};
+                                     p.app_key.view(),
+                                     p.introspection_url};
   static_assert(std::size(fields) == provider_fields);
   for (const std::string_view field : fields) put_text(list, field);
 }

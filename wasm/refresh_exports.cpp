@@ -4,6 +4,7 @@
 #include "list.hpp"
 
 #include "latchkey/classify.hpp"
+#include "latchkey/introspection.hpp"
 
 namespace latchkey::abi {
 namespace {
@@ -43,6 +44,7 @@ Errc reply_classified(const refresh::Classified& found, Writer& space) noexcept 
   out.doubt = static_cast<std::uint8_t>(said.doubt);
   out.has_scope = said.tokens.has_scope ? 1 : 0;
   out.refresh_same = said.tokens.refresh_same ? 1 : 0;
+  out.introspectable = found.introspectable ? 1 : 0;
   reply(out);
   return Errc::ok;
 }
@@ -77,6 +79,20 @@ LK_EXPORT(lk_refresh_classify)() noexcept {
     }
     const refresh::TokenAnswer answer{in.status, {headers, count}, body};
     return reply_classified(refresh::classify(answer, *now, *profile, facts, sent), space);
+  });
+}
+
+LK_EXPORT(lk_introspection_doubt)
+(std::uint32_t status, std::uint32_t type, std::uint32_t type_len, std::uint32_t body,
+ std::uint32_t body_len) noexcept {
+  return call<49'152>([=]() noexcept {
+    Inputs inputs;
+    const auto content_type = inputs.text(type, type_len);
+    const auto bytes = inputs.bytes(body, body_len);
+    if (!inputs.good() || status > 0xffff) return fail(Errc::slice_invalid);
+    const auto left = introspection::doubt(static_cast<std::uint16_t>(status), content_type, bytes);
+    reply(FlagReply{{arena_size, 0}, static_cast<std::uint32_t>(left), 0});
+    return Errc::ok;
   });
 }
 

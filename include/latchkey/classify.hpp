@@ -37,6 +37,7 @@ struct Classified {
   tokens::Pair tokens{};  ///< with `ok`; views into the body
   std::string_view code{};  ///< the error that was recognised: a literal of ours, or empty
   UnixMillis retry_at{0};  ///< with `reply.retry_after`
+  bool introspectable{false};  ///< `introspection::settles` it
 };
 
 /// Classifies an answer. Total.

@@ -56,6 +56,7 @@ struct Provider {
   std::string_view token_url;
   std::string_view revocation_url;  ///< empty: none; `{client_id}` stands for the id
   std::string_view user_info_url;  ///< empty: none
+  std::string_view introspection_url;  ///< empty: none
   std::string_view scopes;  ///< with one space between them; empty: none are asked for
   std::string_view as_issuer;  ///< empty: not known
   std::string_view git_host;  ///< as `repo::Host` has it; empty: no repositories
@@ -138,6 +139,8 @@ struct Verdict {
 ///     tokenUrl          required where the profile has none. https, or in development http with a
 ///     revocationUrl     loopback host.
 ///     userInfoUrl
+///     introspectionUrl  text: such a URL. RFC 7662, for a server that answers it from where its
+///                       token endpoint looks, and calls a spent refresh token inactive
 ///     gitUrl            text: what the URLs of its repositories begin with; such a URL of at most
 ///                       255 bytes, its path of letters, digits, `-`, `_` and single slashes
 ///     appUrl            text: such a URL without a query, where apps act as themselves; only where

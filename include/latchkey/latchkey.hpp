@@ -12,6 +12,7 @@
 #include "latchkey/error.hpp"
 #include "latchkey/exchange.hpp"
 #include "latchkey/guard.hpp"
+#include "latchkey/introspection.hpp"
 #include "latchkey/json.hpp"
 #include "latchkey/jws.hpp"
 #include "latchkey/keys.hpp"

@@ -1,7 +1,7 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 636434553,
+  layoutHash: 2904029221,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
   keySize: 536,
   publicKeySize: 98,
@@ -669,6 +669,7 @@ export const abi = {
         doubt: ['u8', 73],
         has_scope: ['u8', 74],
         refresh_same: ['u8', 75],
+        introspectable: ['u8', 76],
       },
     },
     WebhookReply: {

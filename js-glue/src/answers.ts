@@ -1,9 +1,11 @@
 import { LatchkeyError } from './errors.ts'
 import { type Module, numberOf, place } from './module.ts'
+import type { Doubt } from './refresh-types.ts'
 import type { Account, DisconnectResult, HttpAnswer, RevocationAnswer, TokenSet } from './types.ts'
 
 const maxBody = 64_000
 const disconnectReasons = [undefined, 'unsupported', 'refused', 'unreachable'] as const
+const doubts = ['none', 'answered', 'silent'] as const
 const revocationKinds = { unsupported: 1, status: 2, unreachable: 3 } as const
 
 /** Puts an HTTP answer as the module takes one: status, content type, body. */
@@ -55,6 +57,18 @@ export function readAccount(module: Module, answer: HttpAnswer, { profile }: { p
       id: module.text(place('AccountReply', 'id')),
       label: module.text(place('AccountReply', 'label')),
     }
+  } finally {
+    module.wipe()
+  }
+}
+
+export function introspectionDoubt(module: Module, answer: HttpAnswer): Doubt {
+  const body = new Uint8Array(0)
+  try {
+    // A body beyond the limit says nothing.
+    const args = putAnswer(module, answer.body.length > maxBody ? { ...answer, body } : answer)
+    module.call('lk_introspection_doubt', ...args)
+    return doubts[module.u32[place('FlagReply', 'flag') >>> 2]!]!
   } finally {
     module.wipe()
   }

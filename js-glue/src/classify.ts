@@ -82,6 +82,7 @@ function readClassified(module: Module): Classified {
     class: kind,
     doubt: doubts[module.u8[place(reply, 'doubt')]!]!,
     ...(code === '' ? undefined : { code }),
+    ...(module.u8[place(reply, 'introspectable')] === 1 ? { introspectable: true as const } : undefined),
     ...(retryAfterMs === 0
       ? undefined
       : { retryAfterMs, retryAt: module.f64[place(reply, 'retry_at_ms') >>> 3]! }),

@@ -5,7 +5,7 @@ import { type Module, place } from './module.ts'
 import type { Config, GitHost, KeyRing, ProviderSettings, RefreshFacts, RevocationRequest } from './types.ts'
 
 const reply = 'ConfigReply'
-const providerFields = 20
+const providerFields = 21
 // Only these cross: an environment holds much that is none of the module's business.
 const known =
   /^(?:LATCHKEY_(?:KEYS|PRINCIPAL_KEY|DEV|PROVIDERS)|PUBLIC_BASE_URL|ENABLE_CONNECT|RUN_RETENTION_MS|[A-Z0-9_]+_(?:CLIENT_SECRET|WEBHOOK_SECRET|DEPLOYMENT_TOKEN|APP_KEY))$/
@@ -88,16 +88,17 @@ function readProvider(fields: readonly string[]): ProviderSettings {
   const [name, profile, title, clientId, authorizationUrl, tokenUrl] = fields as [string, ...string[]]
   const [revocationUrl, userInfoUrl, scopes, asIssuer, clientSecretName, webhookSecretName, ...rest] =
     fields.slice(6) as [string, string, string, string, string, string, ...string[]]
-  const [flags, lengths, gitHost, gitBase, gitUser, deploymentTokenName, appUrl, appKeyName] = rest as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ]
+  const [
+    flags,
+    lengths,
+    gitHost,
+    gitBase,
+    gitUser,
+    deploymentTokenName,
+    appUrl,
+    appKeyName,
+    introspectionUrl,
+  ] = rest as [string, string, string, string, string, string, string, string, string]
   const [separator, auth, mode, pkce, issRequired, shape, ...facts] = flags
   const optional = <K extends string>(key: K, value: string): { [k in K]: string } | undefined =>
     value === '' ? undefined : ({ [key]: value } as { [k in K]: string })
@@ -113,6 +114,7 @@ function readProvider(fields: readonly string[]): ProviderSettings {
     refresh: readFacts(facts.slice(0, refreshFlags).map(Number), lengths.split(' ').map(Number)),
     policy: readPolicy(facts.slice(refreshFlags + gitFlags).map(Number)),
     ...optional('userInfoUrl', userInfoUrl),
+    ...optional('introspectionUrl', introspectionUrl),
     ...optional('asIssuer', asIssuer),
     ...optional('clientSecretName', clientSecretName),
     ...optional('webhookSecretName', webhookSecretName),

@@ -1,5 +1,5 @@
 import { makeAdmission } from './admission.ts'
-import { decideDisconnect, readAccount, readExchange } from './answers.ts'
+import { decideDisconnect, introspectionDoubt, readAccount, readExchange } from './answers.ts'
 import { abi } from './abi.gen.ts'
 import { classifyRefresh } from './classify.ts'
 import { checkConfig } from './config.ts'
@@ -78,6 +78,7 @@ export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
     },
     exchange: { read: (answer, context) => readExchange(m, answer, context) },
     account: { read: (answer, context) => readAccount(m, answer, context) },
+    introspection: { doubt: (answer) => introspectionDoubt(m, answer) },
     disconnect: { decide: (answer) => decideDisconnect(m, answer) },
     refresh: {
       admit: (contract, policy, traits) => admit(m, contract, policy, traits),

@@ -280,6 +280,8 @@ export interface Classified {
   readonly doubt: Doubt
   /** The provider's error, where it is one of those that are known; never any other text of the provider. */
   readonly code?: string
+  /** An introspection of the refresh token may settle the doubt; see `lk.introspection.doubt`. */
+  readonly introspectable?: true
   readonly retryAt?: number
   readonly retryAfterMs?: number
   readonly tokens?: {

@@ -1,6 +1,6 @@
 import type { Admission } from './admission-types.ts'
 import type { ErrorCode, PublicCode } from './errors.ts'
-import type { Refresh, Traits } from './refresh-types.ts'
+import type { Doubt, Refresh, Traits } from './refresh-types.ts'
 import type { Capabilities, ReadPolicy, Repo, RepoHost, Rule, Scopes, Upstreams } from './scope-types.ts'
 import type { Retention } from './retention-types.ts'
 
@@ -236,6 +236,8 @@ export interface ProviderSettings {
   readonly revocation?: RevocationRequest
   readonly refresh: RefreshFacts
   readonly userInfoUrl?: string
+  /** Where RFC 7662 is answered, from what the token endpoint itself looks at. */
+  readonly introspectionUrl?: string
   readonly scopes: readonly string[]
   readonly scopeSeparator: ' ' | ','
   readonly authStyle: 'basic' | 'body'
@@ -388,6 +390,10 @@ export interface Latchkey {
   readonly capability: Capabilities
   readonly exchange: { read(answer: HttpAnswer, ctx: { now: number; profile: string }): TokenSet }
   readonly account: { read(answer: HttpAnswer, ctx: { profile: string }): Account }
+  readonly introspection: {
+    /** What is left of the doubt behind an `introspectable` answer, once the refresh token was asked about: total. */
+    doubt(answer: HttpAnswer): Doubt
+  }
   readonly disconnect: { decide(answer: RevocationAnswer): DisconnectResult }
   readonly refresh: Refresh
   readonly retention: Retention

@@ -506,6 +506,12 @@ export function latchkeyCalls(lk: Latchkey): Call[] {
     },
     { name: 'account.read', run: lk.account.read, args: () => [accountAnswer(), { profile: 'generic' }] },
     {
+      name: 'introspection.doubt',
+      run: lk.introspection.doubt,
+      args: () => [{ status: 200, contentType: 'application/json', body: Buffer.from('{"active":true}') }],
+      isNo: (left) => left !== 'none',
+    },
+    {
       name: 'disconnect.decide',
       run: lk.disconnect.decide,
       args: () => [

@@ -112,6 +112,29 @@ TEST_CASE("T44 classify: the refresh token is new, the same, or not said") {
   }
 }
 
+TEST_CASE("classify: which answers an introspection may settle") {
+  const auto settled = [](const Said& said) { return said.found.introspectable; };
+  CHECK(settled(Said{500, ""}));
+  CHECK(settled(Said{500, error("server_error")}));
+  CHECK(settled(Said{400, error("temporarily_unavailable")}));
+  CHECK(settled(Said{200, error("internal_error"), {.profile = "slack"}}));
+  // A gateway's, behind which the request may still be on its way.
+  for (const std::uint16_t status : Statuses{502, 503, 504, 520, 522, 524}) {
+    CHECK_FALSE(settled(Said{status, ""}));
+  }
+  // There is no doubt, or there may be a token in it.
+  CHECK_FALSE(settled(Said{500, "", {.unspent = true}}));
+  CHECK_FALSE(settled(Said{200, good_json}));
+  CHECK_FALSE(settled(Said{500, good_json}));
+  CHECK_FALSE(settled(Said{200, "<html>"}));
+  CHECK_FALSE(settled(Said{400, error("invalid_grant")}));
+  CHECK_FALSE(settled(Said{429, ""}));
+  for (const auto absence :
+       {refresh::Absence::not_sent, refresh::Absence::reset, refresh::Absence::time_out}) {
+    CHECK_FALSE(refresh::classify(absence).introspectable);
+  }
+}
+
 TEST_CASE("T44 threat T8 classify: of two refresh tokens none is chosen") {
   for (const std::string_view body : {
            R"({"access_token":"a","refresh_token":"r","data":{"refresh_token":"s"}})",

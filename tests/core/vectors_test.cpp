@@ -11,6 +11,7 @@
 #include "latchkey/disconnect.hpp"
 #include "latchkey/exchange.hpp"
 #include "latchkey/guard.hpp"
+#include "latchkey/introspection.hpp"
 #include "latchkey/principal.hpp"
 #include "latchkey/rate.hpp"
 #include "latchkey/redact.hpp"
@@ -411,6 +412,7 @@ Json classified_of(const refresh::Classified& found) {
   Json out = {{"class", kinds[static_cast<std::size_t>(said.kind)]},
               {"doubt", doubts[static_cast<std::size_t>(said.doubt)]}};
   put(out, "code", found.code);
+  if (found.introspectable) out["introspectable"] = true;
   if (said.retry_after.value > 0) {
     out["retryAfterMs"] = said.retry_after.value;
     out["retryAt"] = found.retry_at.value;
@@ -464,6 +466,14 @@ Json account_read(const Json& in) {
   const auto account =
       value_of(account::read(status_of(in), text(in, "contentType"), body, profile_of(in)));
   return {{"id", account.id}, {"label", account.label}};
+}
+
+Json introspection_doubt(const Json& in) {
+  constexpr const char* doubts[] = {"none", "answered", "silent"};
+  const Json& answer = in.at("answer");
+  auto body = body_of(answer);
+  const auto left = introspection::doubt(status_of(answer), text(answer, "contentType"), body);
+  return doubts[static_cast<std::size_t>(left)];
 }
 
 Json disconnect_decide(const Json& in) {
@@ -559,6 +569,7 @@ Json settings_of(const config::Provider& p) {
   }
   if (!p.revocation_url.empty()) out["revocation"] = revocation_of(p);
   put(out, "userInfoUrl", p.user_info_url);
+  put(out, "introspectionUrl", p.introspection_url);
   put(out, "asIssuer", p.as_issuer);
   if (!p.git_host.empty()) {
     constexpr std::string_view kinds[] = {"", "github", "gitlab", "bitbucket", "git"};
@@ -1121,6 +1132,7 @@ constexpr Named operations[] = {
     {"refresh.classify", refresh_classify},
     {"account.read", account_read},
     {"disconnect.decide", disconnect_decide},
+    {"introspection.doubt", introspection_doubt},
     {"retention.setting", retention_setting},
     {"retention.reconnect", retention_reconnect},
     {"retention.stale", retention_stale},

@@ -43,6 +43,7 @@ std::int32_t lk_admission_plan() noexcept;
 std::int32_t lk_admission_drain() noexcept;
 std::int32_t lk_admission_settle() noexcept;
 std::int32_t lk_disconnect_decide(U32, U32, U32, U32, U32, U32) noexcept;
+std::int32_t lk_introspection_doubt(U32, U32, U32, U32, U32) noexcept;
 std::int32_t lk_config_check(U32, U32, U32) noexcept;
 std::int32_t lk_refresh_classify() noexcept;
 std::int32_t lk_scope_write_plan(U32, U32, U32) noexcept;
@@ -422,6 +423,7 @@ std::int32_t call(std::uint8_t which, Numbers& n) {
   case 29: return lk_webhook_update(a.at, a.len, b.at, b.len);
   case 36: return lk_admission_offer(n.byte() % 5, a.at, a.len);
   case 37: return admission(n);
+  case 38: return lk_introspection_doubt(n.any(), a.at, a.len, b.at, b.len);
   case 30: return lk_webhook_finish(a.at, a.len, b.at, b.len, n.time());
   default:
     return lk_webhook_read(a.at, a.len, b.at, b.len, a.at, a.len, c.at, c.len, n.time(), free);

@@ -5,6 +5,7 @@
 #include "latchkey/answer.hpp"
 #include "latchkey/disconnect.hpp"
 #include "latchkey/exchange.hpp"
+#include "latchkey/introspection.hpp"
 
 using namespace latchkey;
 using namespace latchkey::fuzz;
@@ -49,6 +50,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto said = disconnect::read(status, text_of(type), copy);
   const auto outcome = disconnect::decide(said);
   LK_CHECK(!outcome.revoked || outcome.deleted);
+
+  copy = body;
+  const auto left = introspection::doubt(status, text_of(type), copy);
+  LK_CHECK(left == refresh::Doubt::answered || (left == refresh::Doubt::none && status == 200));
 
   copy = body;
   std::vector<json::Node> nodes(answer::max_nodes);

@@ -185,6 +185,7 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   'account.read': ({ latchkey }, input) =>
     latchkey.account.read(answerOf(input), { profile: input['profile'] }),
+  'introspection.doubt': ({ latchkey }, { answer }) => latchkey.introspection.doubt(answerOf(answer)),
   'disconnect.decide': ({ latchkey }, { answer }) =>
     latchkey.disconnect.decide(answer.kind === 'status' ? { kind: 'status', ...answerOf(answer) } : answer),
 

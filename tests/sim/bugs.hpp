@@ -48,6 +48,8 @@ enum class Bug : std::uint8_t {
   tombstone_keeps_tokens,
   row_mixed_up,
   callback_replayed,
+  introspects_silence,
+  introspection_believed,
   token_in_log,
   unseeded_randomness,
   count_,

@@ -116,6 +116,7 @@ Config draw(Random& random) noexcept {
   config.base = pick(random, {year_2026, year_2026, year_2026, year_2038, year_9999, month});
   config.errors_in_200 = random.chance(3000);
   config.safe_5xx = random.chance(2000);
+  config.introspects = random.chance(3000);
   for (const Op op : {Op::login, Op::revoke, Op::disconnect, Op::erase, Op::withdraw}) {
     config[op] = pick(random, {std::uint16_t{0}, std::uint16_t{300}, std::uint16_t{1200}});
   }

@@ -34,6 +34,7 @@ struct Config {
   Time skew{0};  ///< of an isolate's clock, at most
   bool errors_in_200{false};
   bool safe_5xx{false};  ///< a 5xx is sent before a token is looked at, and the profile knows it
+  bool introspects{false};  ///< an introspection says whether a token is unspent, and we ask
   bool plain{false};  ///< only logins and fetches
   bool eager{false};  ///< every burst comes about when the access token ends
   std::array<std::uint16_t, fault_count> rate{};  ///< of 10,000 opportunities

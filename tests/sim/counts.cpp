@@ -4,16 +4,20 @@ namespace latchkey::sim {
 namespace {
 
 constexpr const char* count_names[] = {
-    "steps",          "events",        "callers",        "crashed",
-    "served",         "kept",          "joined",         "failed",
-    "reconnect",      "sends",         "probes",         "redeemed",
-    "replays",        "grants_killed", "pairs_stored",   "pairs_discarded",
-    "lost",           "lost_labelled", "lost_reply",     "lost_crash",
-    "lost_garbled",   "lost_store",    "lost_order",     "given_up",
-    "healed",         "held",          "lost_race",      "in_doubt",
-    "persist_failed", "corrupt_seen",  "surfaced",       "surfaced_late",
-    "surfaced_ms",    "calm_seeds",    "calm_sends",     "calm_pairs",
-    "mirror_writes",  "kv_refused",    "forged_dropped", "callbacks_dropped",
+    "steps",          "events",         "callers",
+    "crashed",        "served",         "kept",
+    "joined",         "failed",         "reconnect",
+    "sends",          "probes",         "introspections",
+    "unspent",        "redeemed",       "replays",
+    "grants_killed",  "pairs_stored",   "pairs_discarded",
+    "lost",           "lost_labelled",  "lost_reply",
+    "lost_crash",     "lost_garbled",   "lost_store",
+    "lost_order",     "given_up",       "healed",
+    "held",           "lost_race",      "in_doubt",
+    "persist_failed", "corrupt_seen",   "surfaced",
+    "surfaced_late",  "surfaced_ms",    "calm_seeds",
+    "calm_sends",     "calm_pairs",     "mirror_writes",
+    "kv_refused",     "forged_dropped", "callbacks_dropped",
 };
 static_assert(std::size(count_names) == count_count);
 
@@ -36,6 +40,7 @@ constexpr const char* fault_names[] = {
     "expiry_missing",
     "expiry_odd",
     "refresh_omitted",
+    "introspection_lost",
     "write_failed",
     "unknown_written",
     "unknown_unwritten",

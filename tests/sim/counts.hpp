@@ -19,6 +19,8 @@ enum class Count : std::uint8_t {
   reconnect,  ///< callers told to connect again
   sends,
   probes,
+  introspections,  ///< after an answer that left it open whether the token was spent
+  unspent,  ///< of these, told that it was not
   redeemed,  ///< token requests that the provider answered with a token
   replays,  ///< token requests with a token already spent
   grants_killed,  ///< by a replay
@@ -72,6 +74,7 @@ enum class Fault : std::uint8_t {
   expiry_missing,
   expiry_odd,
   refresh_omitted,
+  introspection_lost,
   // A store.
   write_failed,
   unknown_written,

@@ -514,9 +514,49 @@ void World::arrive(std::uint32_t ref) {
 
 void World::reply(std::uint32_t ref) {
   Request& request = requests_[ref];
+  const Agent& agent = agents_[request.who];
+  if (request.over || request.asking || !agent.used || agent.ticket != request.ticket) return;
+  if (crashes(CrashPoint::reply_received, request.who)) return;
+  asks_about(request) ? ask_about(ref) : conclude(ref);
+}
+
+/// Only behind an answer of the provider's own: behind silence the request may still be on its way.
+bool World::asks_about(const Request& request) const noexcept {
+  if (!config_.introspects || request.reply.kind != ReplyClass::transient) return false;
+  const bool silent = has(Bug::introspects_silence) && request.reply.doubt == Doubt::silent;
+  return request.reply.doubt == Doubt::answered || silent;
+}
+
+void World::ask_about(std::uint32_t ref) {
+  ++counts_[Count::introspections];
+  requests_[ref].asking = true;
+  schedule(random_.between(10, 200), Move::introspect, 0, 0, ref);
+}
+
+/// The provider says whether it would still take the token.
+void World::introspect(std::uint32_t ref) {
+  Request& request = requests_[ref];
+  const bool lost = happens(Fault::introspection_lost);
+  const bool active = provider_.is_live(request.token, now_);
+  const bool believed = has(Bug::introspection_believed) || active;
+  note(What::introspect, request.who, request.connection,
+       static_cast<std::uint8_t>(lost     ? 2
+                                 : active ? 1
+                                          : 0),
+       ref);
+  if (!lost && believed) {
+    ++counts_[Count::unspent];
+    request.reply.doubt = Doubt::none;
+  }
+  schedule(random_.between(5, 50), Move::introspected, 0, 0, ref);
+}
+
+/// The agent hears what came of its request.
+void World::conclude(std::uint32_t ref) {
+  Request& request = requests_[ref];
   Agent& agent = agents_[request.who];
   if (request.over || !agent.used || agent.ticket != request.ticket) return;
-  if (crashes(CrashPoint::reply_received, request.who)) return;
+  if (request.asking && crashes(CrashPoint::reply_received, request.who)) return;
   request.over = true;
   request.answered = true;
   question(agent);
@@ -537,6 +577,9 @@ void World::reply(std::uint32_t ref) {
 void World::abort(std::uint32_t ref) {
   Request& request = requests_[ref];
   if (request.over) return;
+  if (has(Bug::introspects_silence) && asks_about(request) && !request.asking) {
+    return ask_about(ref);
+  }
   request.over = true;
   end(request, Fate::no_reply);
   count_silence(request);

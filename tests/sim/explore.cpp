@@ -44,6 +44,12 @@ const Setup setups[] = {
     {.name = "rejected, a fault", .task = Task::report_rejected, .crashes = 1, .faults = 1},
     {.name = "a fault", .crashes = 1, .faults = 1},
     {.name = "2 callers, 2 faults", .callers = 2, .crashes = 1, .faults = 2},
+    {.name = "introspection, a fault", .introspects = true, .crashes = 1, .faults = 1},
+    {.name = "introspection, 2 faults",
+     .introspects = true,
+     .callers = 2,
+     .crashes = 1,
+     .faults = 2},
     {.name = "alarm, a fault", .alarm = true, .callers = 2, .crashes = 1, .faults = 1},
 };
 constexpr std::size_t quick_setups = 4;
@@ -78,6 +84,14 @@ const Planted planted[] = {
     {Plant::never_probed, "parked without a probe", "L", {.crashes = 1}},
     {Plant::refusal_believed, "refusal of an older generation", "L", {.crashes = 1, .delays = 3}},
     {Plant::write_forgotten, "write acknowledged, not made", "I1", {.crashes = 0}},
+    {Plant::silence_introspected,
+     "introspection behind silence",
+     "I1",
+     {.rotation = Rotation::family_revoked, .crashes = 0, .faults = 1}},
+    {Plant::inactive_believed,
+     "inactive taken for unspent",
+     "I1",
+     {.rotation = Rotation::family_revoked, .introspects = true, .crashes = 0, .faults = 1}},
     {Plant::stale_read, "reads are one write behind", "I5", {.crashes = 0}},
 };
 static_assert(std::size(planted) == plants);

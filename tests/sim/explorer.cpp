@@ -64,7 +64,7 @@ struct Write {
   bool wipes{false};
 };
 
-enum class Asks : Byte { nothing, start, write, read, request, revoke };
+enum class Asks : Byte { nothing, start, write, read, request, revoke, introspection };
 
 enum class Said : Byte { nothing, ok, refused };
 
@@ -314,8 +314,8 @@ template <class C> void pass_known(C& codec, Agent& agent, const World& world) {
     if constexpr (C::reads) agent.row = world.row;
     return;
   }
-  const bool matters =
-      world.faults > 0 || agent.asks == Asks::request || agent.asks == Asks::revoke;
+  const bool matters = world.faults > 0 || agent.asks == Asks::request ||
+                       agent.asks == Asks::revoke || agent.asks == Asks::introspection;
   if (matters) {
     pass(codec, agent.row);
   } else if constexpr (C::reads) {
@@ -338,6 +338,7 @@ template <class C> void pass(C& codec, Agent& agent, const World& world) {
       agent.write.condition.epoch = max_counter;
     }
   }
+  if (agent.asks == Asks::introspection) codec.token(agent.sent);
   if (agent.asks == Asks::request || agent.asks == Asks::revoke) {
     codec.token(agent.sent);
     codec.u8(agent.probe);
@@ -520,6 +521,8 @@ enum class Move : Byte {
   limited,
   not_sent,
   garbled,  ///< an answer that is not understood
+  introspected,
+  introspection_lost,
   revoke_done,
   revoke_fails,
   crash,
@@ -548,6 +551,8 @@ constexpr const char* move_names[] = {
     "provider limits the rate",
     "request cannot be sent",
     "answer is not understood",
+    "introspection is answered",
+    "introspection is lost",
     "provider revokes",
     "revocation does not arrive",
     "crashes",
@@ -698,13 +703,22 @@ public:
         world.stray_request = agent.sent;
         world.stray_probe = agent.probe;
       }
+      if (plant_ == Plant::silence_introspected) {
+        agent.asks = Asks::introspection;
+        return;
+      }
       return reply(world, chosen.seat, ReplyClass::transient, Doubt::silent);
     case Move::error_before:
-      disturb(world);
-      return reply(world, chosen.seat, ReplyClass::transient, Doubt::answered);
+      // Where it is asked about, it is no reason for anything to be lost.
+      setup_.introspects ? static_cast<void>(--world.faults) : disturb(world);
+      return failed(world, chosen.seat);
     case Move::error_after:
       disturb(world);
       answer_spoilt(world, agent);
+      return failed(world, chosen.seat);
+    case Move::introspected: return introspected(world, chosen.seat);
+    case Move::introspection_lost:
+      disturb(world);
       return reply(world, chosen.seat, ReplyClass::transient, Doubt::answered);
     case Move::limited:
       disturb(world);
@@ -1080,6 +1094,23 @@ private:
     act(world, seat, event);
   }
 
+  /// The provider's own server says that it failed.
+  void failed(World& world, Byte seat) {
+    if (!setup_.introspects) {
+      return reply(world, seat, ReplyClass::transient, Doubt::answered);
+    }
+    world.agents[seat].asks = Asks::introspection;
+  }
+
+  void introspected(World& world, Byte seat) {
+    const Byte token = world.agents[seat].sent;
+    const Provider& provider = world.provider;
+    const Byte number = provider.lineage_of[token];
+    const bool active = provider.alive[number] && provider.current[number] == token;
+    const bool believed = active || plant_ == Plant::inactive_believed;
+    reply(world, seat, ReplyClass::transient, believed ? Doubt::none : Doubt::answered);
+  }
+
   void revoke_done(World& world, Byte seat) {
     revoke_token(world, world.agents[seat]);
     Event event;
@@ -1291,6 +1322,10 @@ private:
         }
       }
       break;
+    case Asks::introspection:
+      add(Move::introspected);
+      if (faulty) add(Move::introspection_lost);
+      break;
     case Asks::revoke:
       add(Move::revoke_done);
       if (faulty) add(Move::revoke_fails);
@@ -1338,7 +1373,8 @@ private:
     for (const Agent& agent : world.agents) {
       if (!agent.active()) continue;
       waiting = true;
-      const bool asks = agent.asks == Asks::request || agent.asks == Asks::revoke;
+      const bool asks = agent.asks == Asks::request || agent.asks == Asks::revoke ||
+                        agent.asks == Asks::introspection;
       if (asks && agent.at.value <= world.now.value) return world.now;
       if (asks || agent.asks == Asks::read) consider(agent.at);
       // A write can be on its way for longer than what it says is true.

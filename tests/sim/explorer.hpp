@@ -39,6 +39,7 @@ struct Setup {
   bool alarm{false};
   bool near_expiry{false};  ///< the access token is due but still good; else it has expired
   bool old_access_dies{false};
+  bool introspects{false};  ///< behind a 500 the provider is asked whether the token is unspent
   std::uint8_t callers{3};
   std::uint8_t crashes{2};
   std::uint8_t duplicates{1};
@@ -64,8 +65,10 @@ enum class Plant : std::uint8_t {
   loss_not_named,  ///< what was lost in flight is called refused
   family_probed,  ///< a probe where reuse revokes the grant
   never_probed,  ///< no probe where reuse is merely refused
+  silence_introspected,  ///< an introspection is believed while the request is on its way
+  inactive_believed,  ///< a token that is called inactive counts as unspent
 };
-inline constexpr unsigned plants = 15;
+inline constexpr unsigned plants = 17;
 
 struct Outcome {
   std::uint64_t states{0};

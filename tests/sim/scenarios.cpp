@@ -14,6 +14,7 @@ void calm(Config& config, Rotation rotation) noexcept {
   config.rate.fill(0);
   config.op.fill(0);
   config.skew = 0;
+  config.introspects = false;
   config.eager = true;
   config.plain = true;
   config.callers = 8;
@@ -94,6 +95,21 @@ void server_errors_known(Config& config) noexcept {
   in_many_processes(config);
   config.safe_5xx = true;
   config[Fault::error_500_before] = 1'000;
+}
+void server_errors_asked_about(Config& config) noexcept {
+  in_many_processes(config);
+  config.safe_5xx = false;
+  config.introspects = true;
+  config[Fault::error_500_before] = 1'000;
+}
+void asked_about(Config& config) noexcept {
+  in_many_processes(config);
+  config.safe_5xx = false;
+  config.introspects = true;
+  config[Fault::error_500_before] = 1'000;
+  config[Fault::error_500_after] = 1'000;
+  config[Fault::late_commit] = 1'000;
+  config[Fault::introspection_lost] = 1'000;
 }
 void after_the_spend(Config& config, Rotation rotation) noexcept {
   calm(config, rotation);
@@ -222,6 +238,16 @@ bool no_second_request(const Counts& c) noexcept {
   return failed_after_the_spend(c) && c[Count::replays] == 0 && c[Count::grants_killed] == 0 &&
          c[Count::sends] == c[Count::pairs_stored] + c[Count::lost];
 }
+/// As many were asked about as were answered with 500, and no other request was sent again.
+bool one_question_each(const Counts& c) noexcept {
+  return one_retry_each(c) && c[Count::introspections] == c[Fault::error_500_before] &&
+         c[Count::unspent] == c[Count::introspections];
+}
+bool asked_and_never_replayed(const Counts& c) noexcept {
+  return c[Count::unspent] > 0 && c[Count::unspent] < c[Count::introspections] &&
+         c[Fault::late_commit] > 0 && c[Count::replays] == 0 && c[Count::grants_killed] == 0 &&
+         c[Count::lost] == c[Count::lost_labelled];
+}
 bool oddities_did_no_harm(const Counts& c) noexcept {
   return one_call_each(c) && c[Fault::expiry_odd] > 0;
 }
@@ -284,6 +310,10 @@ constexpr Scenario scenarios[] = {
     {"13", "Menci/Floway#67", "5xx are not revocations", server_errors, errors_did_no_harm},
     {"13", "rule 8", "a 500 that is known to come before the spend: one retry, nobody fails",
      server_errors_known, one_retry_each},
+    {"13", "RFC 7662", "a 500 that is asked about: one retry, nobody fails",
+     server_errors_asked_about, one_question_each},
+    {"13", "RFC 7662", "500 before and after, hangs, lost introspections: no replay", asked_about,
+     asked_and_never_replayed},
     {"6", "rule 9", "reset, 500 and hang after the spend: one labelled request more at most",
      after_the_spend_strict, one_probe_each},
     {"6", "rule 9", "the same where reuse costs the grant: no request more", after_the_spend_family,

@@ -83,6 +83,11 @@ int describe(const Record& r, char* out, std::size_t size) noexcept {
   case What::reply:
     return std::snprintf(out, size, "answer to request %llu: %s, doubt %s", b, at(classes, r.a),
                          at(doubts, r.c));
+  case What::introspect: {
+    constexpr const char* said[] = {"spent or ended", "unspent", "nothing"};
+    return std::snprintf(out, size, "introspection of the token in request %llu: %s", b,
+                         at(said, r.a));
+  }
   case What::abort: return std::snprintf(out, size, "gives request %llu up", b);
   case What::serve:
     return std::snprintf(out, size, "SERVES version %llu, %s (access token #%llu)", b,

@@ -20,6 +20,7 @@ enum class What : std::uint8_t {
   send,  ///< a: 1 for a probe, b: request, c: refresh token
   commit,  ///< a: 1 for a replay, b: request, c: new refresh token
   reply,  ///< a: class, b: request, c: doubt
+  introspect,  ///< a: 1 when it says active, 2 when nothing came back; b: request
   abort,  ///< b: request
   serve,  ///< a: source, b: version, c: access token
   refuse,  ///< a: outcome, b: cause

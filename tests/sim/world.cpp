@@ -121,6 +121,8 @@ void World::dispatch(const Item& item) {
   case Move::apply: return apply(item.ref);
   case Move::arrive: return arrive(item.ref);
   case Move::reply: return reply(item.ref);
+  case Move::introspect: return introspect(item.ref);
+  case Move::introspected: return conclude(item.ref);
   case Move::abort: return abort(item.ref);
   case Move::revoke_arrives: {
     Revoking& it = revokings_[item.ref];

@@ -108,6 +108,7 @@ private:
     bool probe{false};
     bool over{false};  ///< answered or given up
     bool answered{false};
+    bool asking{false};  ///< its answer is being looked into
     bool pending{false};  ///< the provider will act on it
     bool acted{false};
     std::uint64_t version{0};
@@ -223,6 +224,8 @@ private:
     apply,
     arrive,
     reply,
+    introspect,
+    introspected,
     abort,
     revoke_arrives,
     revoke_answers,
@@ -301,6 +304,10 @@ private:
   void redeem(Request& request, std::uint32_t ref);
   void arrive(std::uint32_t ref);
   void reply(std::uint32_t ref);
+  [[nodiscard]] bool asks_about(const Request& request) const noexcept;
+  void ask_about(std::uint32_t ref);
+  void introspect(std::uint32_t ref);
+  void conclude(std::uint32_t ref);
   void abort(std::uint32_t ref);
   void ask_to_revoke(std::uint8_t who, const refresh::Effect& effect);
   void serve(std::uint8_t who, const refresh::Effect& effect);

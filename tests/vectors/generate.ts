@@ -11,6 +11,7 @@ import config from './cases/config.ts'
 import disconnect from './cases/disconnect.ts'
 import exchange from './cases/exchange.ts'
 import guard from './cases/guard.ts'
+import introspection from './cases/introspection.ts'
 import keys from './cases/keys.ts'
 import principal from './cases/principal.ts'
 import publicCode from './cases/public_code.ts'
@@ -40,6 +41,7 @@ const documents: Readonly<Record<string, Document>> = {
   disconnect,
   exchange,
   guard,
+  introspection,
   keys,
   principal,
   public_code: publicCode,

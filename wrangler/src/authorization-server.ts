@@ -2,7 +2,7 @@
 import type { ProviderSettings } from 'latchkey'
 import type { Provider } from 'latchkey/connection'
 import { redirectUri, type App } from './app.ts'
-import { refreshTokens, revokeToken } from './oauth.ts'
+import { introspectToken, refreshTokens, revokeToken } from './oauth.ts'
 
 export const authorizationServer = (app: App, provider: ProviderSettings): Provider => ({
   async refresh(token, { signal }) {
@@ -11,7 +11,9 @@ export const authorizationServer = (app: App, provider: ProviderSettings): Provi
     const classified = lk.refresh.classify(provider, answer, { now: Date.now(), sentRefreshToken: token })
     if (classified.class === 'unparsed' && 'body' in answer) return { ...classified, raw: answer.body }
     if ('body' in answer) answer.body.fill(0)
-    return classified
+    if (!classified.introspectable) return classified
+    const said = await introspectToken(app, provider, token, signal)
+    return said === undefined ? classified : { ...classified, doubt: lk.introspection.doubt(said) }
   },
   async revoke(token, _kind, { signal }) {
     const answer = await revokeToken(app, provider, token, signal)

@@ -68,6 +68,25 @@ export async function refreshTokens(
   }
 }
 
+/** RFC 7662 section 2.1. Never throws; nothing: there is nobody to ask, or nobody answered. */
+export async function introspectToken(
+  app: App,
+  provider: ProviderSettings,
+  token: Uint8Array,
+  signal: AbortSignal,
+): Promise<OutboundAnswer | undefined> {
+  if (provider.introspectionUrl === undefined) return undefined
+  const form = new URLSearchParams({
+    token: new TextDecoder().decode(token),
+    token_type_hint: 'refresh_token',
+  })
+  try {
+    return await post(app, provider, provider.introspectionUrl, form, signal)
+  } catch {
+    return undefined
+  }
+}
+
 /** Whose account was connected; nothing where the provider has no way to say it. */
 export async function readAccount(
   app: App,

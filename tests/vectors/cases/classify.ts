@@ -51,6 +51,7 @@ const operator = (code?: string): Members => ({
 const unparsed = { class: 'unparsed', doubt: 'answered' }
 const refused = { class: 'unparsed', doubt: 'none' }
 const transient = { class: 'transient', doubt: 'answered' }
+const introspectable = { ...transient, introspectable: true }
 const untouched = { class: 'transient', doubt: 'none' }
 const limited = (retryAfterMs?: number): Members => ({
   class: 'rate_limited',
@@ -293,7 +294,12 @@ for (const failed of ['not_sent', 'reset', 'timeout'] as const) {
   )
 }
 for (const status of [500, 501, 502, 503, 504, 599]) {
-  ask(`status-${status}`, 'T43: never terminal.', { status, body: error('invalid_grant') }, transient)
+  ask(
+    `status-${status}`,
+    'T43: never terminal.',
+    { status, body: error('invalid_grant') },
+    status === 500 ? introspectable : transient,
+  )
 }
 for (const status of [521, 523, 525, 526, 530]) {
   ask(`status-${status}`, 'Cloudflare has not reached the server: nothing was spent.', { status }, untouched)
@@ -312,7 +318,7 @@ for (const word of ['temporarily_unavailable', 'server_error']) {
     `word-${word.replaceAll('_', '-')}`,
     'T43: it says itself that it failed.',
     { status: 400, body: error(word) },
-    { ...transient, code: word },
+    { ...introspectable, code: word },
   )
 }
 for (const [name, comment, body] of [
@@ -414,7 +420,7 @@ ask(
   'limited-500',
   'A server that fails and says when to come again.',
   { status: 500, headers: at({ 'retry-after': '2' }) },
-  { ...transient, retryAfterMs: 2_000, retryAt: now + 2_000 },
+  { ...introspectable, retryAfterMs: 2_000, retryAt: now + 2_000 },
 )
 ask(
   'limited-word',

@@ -280,6 +280,7 @@ const everything = {
   tokenUrl: 'https://as.example/token',
   revocationUrl: 'https://as.example/revoke',
   userInfoUrl: 'https://as.example/me',
+  introspectionUrl: 'https://as.example/introspect',
   issuer: 'https://as.example',
   responseMode: 'form_post',
   scopes: ['read', 'write'],
@@ -294,6 +295,7 @@ const everythingSettings = {
   tokenUrl: 'https://as.example/token',
   revocationUrl: 'https://as.example/revoke',
   userInfoUrl: 'https://as.example/me',
+  introspectionUrl: 'https://as.example/introspect',
   scopes: ['read', 'write'],
   scopeSeparator: ' ',
   authStyle: 'basic',
@@ -414,6 +416,10 @@ wrong('url-user', 'A URL with user info.', { tokenUrl: 'https://u:p@as.example/t
 wrong('url-fragment', 'A URL with a fragment.', { authorizationUrl: 'https://as.example/a#b' })
 wrong('url-missing', 'A generic provider without URLs.', { profile: 'generic' })
 wrong('url-empty', 'An empty URL is not an absent one.', { revocationUrl: '' })
+wrong('introspection-http', 'A refresh token is sent there.', {
+  introspectionUrl: 'http://as.example/introspect',
+})
+wrong('introspection-empty', 'An empty URL is not an absent one.', { introspectionUrl: '' })
 wrong('git-query', 'A repository has no query.', { gitUrl: 'https://git.example/?a' })
 wrong('git-dots', 'Dot segments in front of a repository.', { gitUrl: 'https://git.example/a/..' })
 wrong('git-http', 'Repositories in the clear.', { gitUrl: 'http://git.example' })
