@@ -73,6 +73,7 @@ function measureAll() {
     explorer: {
       states: Number(explored[1]),
       moves: Number(explored[2]),
+      planted: plants.match(/ found$/gim).length,
       plants: plants.match(/ found$/gm).length,
     },
   }
@@ -117,7 +118,11 @@ function tables({ seeds, scenarios, bugs, baselines, explorer: explored }) {
     ],
     [
       'mistakes planted in the explorer',
-      `${explored.plants} of 15 found, each by the invariant that names it`,
+      `${explored.plants} of ${explored.planted} found, each by the invariant that names it`,
+    ],
+    [
+      'introspections behind a 500 (of these, the token was unspent)',
+      `${number(counts.introspections)} (${number(counts.unspent)})`,
     ],
     [
       'historical bugs planted in the simulator',
@@ -185,7 +190,7 @@ function tables({ seeds, scenarios, bugs, baselines, explorer: explored }) {
     faults: table(
       ['fault', 'times', 'fault', 'times', 'fault', 'times'],
       chunks(Object.entries(faults), 3).map((cells) =>
-        row(...cells.flatMap(([name, n]) => [`\`${name}\``, number(n)])),
+        row(...cells.flatMap(([name, n]) => (name === '' ? ['', ''] : [`\`${name}\``, number(n)]))),
       ),
     ),
     crashes: table(

@@ -138,13 +138,12 @@ export function faultBars(found: readonly Trial[]): Bar[] {
   return ours.flatMap(
     ({ kind, case: name, loses, redemptions, replays, killed, failed, settled, settledMs }) => {
       const what = `${kind}, ${name}`
-      if (!loses && !(kind === 'oidc' && name === '500 before')) {
+      if (!loses) {
         return [
           exactly(`${what}: redemptions`, redemptions, 1),
           exactly(`${what}: failed callers`, failed, 0),
         ]
       }
-      // Before the spend or after it, a 500 is the same 500: where a replay ends the grant, none is risked.
       const named = settled.endsWith(' lost_in_flight')
       return [
         atMost(`${what}: further redemptions`, replays, kind === 'oidc' ? 0 : 1),

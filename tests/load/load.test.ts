@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { chaos, chaosBars } from './chaos.ts'
 import { cases, faultBars, trials, type Case } from './faults.ts'
+import type { Fault } from '../servers/faults.ts'
 import type { Bar } from './report.ts'
 import { startStage } from './stage.ts'
 import { mixedLoad, storm, stormBars } from './storm.ts'
@@ -45,6 +46,32 @@ describe('a failing provider', { concurrency: true }, () => {
       }
     })
   }
+})
+
+describe('a 500 before the spend where a replay ends the grant', { concurrency: true }, () => {
+  const failure = { kind: '500', when: 'before', times: 1 } as const
+  const unsettled = async (provider: object, faults: readonly Fault[]): Promise<void> => {
+    const stage = await startStage({ kind: 'oidc', provider: () => ({ ...provider }) })
+    try {
+      // Nobody can say that the token is unspent, so it is lost, and not sent again.
+      const chosen = { name: 'unsettled', faults, loses: true }
+      assert.deepEqual(missed(faultBars(await trials(stage, [stage.ours], [chosen], 10))), [])
+    } finally {
+      await stage.close()
+    }
+  }
+  test('and the server has no introspection', { timeout: 120_000 }, () =>
+    unsettled({ introspectionUrl: undefined }, [failure]),
+  )
+  test('and the introspection fails', { timeout: 120_000 }, () =>
+    unsettled({}, [failure, { kind: '500', when: 'before', on: 'introspection' }]),
+  )
+  test('and the introspection hangs beyond the deadline', { timeout: 120_000 }, () =>
+    unsettled({}, [failure, { kind: 'hang', when: 'before', on: 'introspection', ms: 15_000 }]),
+  )
+  test('and the introspection is cut off', { timeout: 120_000 }, () =>
+    unsettled({}, [failure, { kind: 'truncated', when: 'after', on: 'introspection' }]),
+  )
 })
 
 describe('a Worker that is killed again and again', () => {

@@ -152,6 +152,7 @@ async function startOurs(
           authorizationUrl: `${address}/auth`,
           userInfoUrl: `${address}/me`,
           revocationUrl: `${address}/token/revocation`,
+          introspectionUrl: `${address}/token/introspection`,
           issuer: address,
         }
   const scopes = kind === 'github' ? [] : ['openid', 'offline_access']

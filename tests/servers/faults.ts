@@ -26,7 +26,7 @@ const instead = {
 } as const satisfies Readonly<Record<string, Answer>>
 
 /** The endpoints that faults can be set on. */
-export type Endpoint = 'refresh' | 'exchange' | 'revocation' | 'user'
+export type Endpoint = 'refresh' | 'exchange' | 'revocation' | 'introspection' | 'user'
 
 export interface Fault {
   /**

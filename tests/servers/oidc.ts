@@ -52,6 +52,7 @@ const mark = 'x-redemption'
 const endpoints: Readonly<Record<string, Endpoint>> = {
   '/token': 'exchange',
   '/token/revocation': 'revocation',
+  '/token/introspection': 'introspection',
   '/me': 'user',
 }
 
