@@ -16,6 +16,7 @@ const packages = ['workerd', 'latchkey', 'jose', 'hono', '@noble/hashes']
 // What a deployment carries for signing and verifying with each.
 const programs = {
   'latchkey.js': `export { loadSync } from 'latchkey'`,
+  'latchkey-sign.js': `export { loadSignerSync } from 'latchkey/sign'`,
   'latchkey-verify.js': `export { loadVerifierSync } from 'latchkey/verify'`,
   'jose.js': `export { jwtVerify, SignJWT } from 'jose'`,
   'hono-jwt.js': `export { sign, verify } from 'hono/jwt'`,
@@ -37,7 +38,7 @@ function sizeOf(name: string, bytes: Uint8Array): Size {
 
 export async function sizes(): Promise<Size[]> {
   const found: Size[] = []
-  for (const name of ['latchkey.wasm', 'latchkey-verify.wasm']) {
+  for (const name of ['latchkey.wasm', 'latchkey-sign.wasm', 'latchkey-verify.wasm']) {
     found.push(sizeOf(name, await readFile(`${root}/js-glue/wasm/${name}`)))
   }
   for (const [name, contents] of Object.entries(programs)) {

@@ -478,7 +478,8 @@ export declare function loadSync(): Latchkey
 export declare function load(): Promise<Latchkey>
 
 // dist/latchkey.d.ts
-import type { Latchkey, Verifier } from './types.ts'
+import type { Latchkey, Signer, Verifier } from './types.ts'
+export declare const makeSigner: (compiled: WebAssembly.Module) => Signer
 export declare function makeLatchkey(compiled: WebAssembly.Module): Latchkey
 export declare function makeVerifier(compiled: WebAssembly.Module): Verifier
 
@@ -1474,6 +1475,27 @@ export interface Upstreams {
 }
 export {}
 
+// dist/sign.browser.d.ts
+export * from './sign.ts'
+import type { Signer } from './types.ts'
+export declare function loadSigner(url?: string | URL): Promise<Signer>
+
+// dist/sign.d.ts
+export { type ErrorCode, LatchkeyError, type PublicCode, publicCode } from './errors.ts'
+export { makeSigner } from './latchkey.ts'
+export type * from './types.ts'
+
+// dist/sign.node.d.ts
+export * from './sign.ts'
+import type { Signer } from './types.ts'
+export declare function loadSigner(): Promise<Signer>
+
+// dist/sign.workerd.d.ts
+export * from './sign.ts'
+import type { Signer } from './types.ts'
+export declare function loadSignerSync(): Signer
+export declare function loadSigner(): Promise<Signer>
+
 // dist/stores/d1.d.ts
 import type { Store } from '../connection-types.ts'
 import type { Contract } from '../refresh-types.ts'
@@ -1786,7 +1808,7 @@ export interface WebhookNews {
     readonly until: number
   }
 }
-export interface Latchkey {
+export interface Signer {
   readonly abi: number
   readonly keys: {
     generate(kid: string, entropy32: Uint8Array): string
@@ -1843,6 +1865,8 @@ export interface Latchkey {
       },
     ): Principal
   }
+}
+export interface Latchkey extends Signer {
   readonly scope: Scopes & {
     writeTarget(facts: { subject: string; org?: string; role?: string }): WriteTarget
     connectTarget(facts: {

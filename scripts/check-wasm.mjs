@@ -1,4 +1,4 @@
-// Holds the two modules against wasm/abi.json and against what "the core does no I/O" means in a module.
+// Holds the modules against wasm/abi.json and against what "the core does no I/O" means in a module.
 import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { modulePaths, root } from './paths.mjs'

@@ -11,7 +11,7 @@ import { modulePaths, root } from './paths.mjs'
 import { readModule } from './wasm-module.mjs'
 import { readOptions } from './options.ts'
 
-const startBudget = { edge: 131_072, verify: 65_536 }
+const startBudget = { edge: 131_072, sign: 131_072, verify: 65_536 }
 
 const abiPath = `${root}/wasm/abi.json`
 const committed = existsSync(abiPath) ? JSON.parse(readFileSync(abiPath, 'utf8')) : {}

@@ -4,6 +4,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/,
 
 export const modulePaths = {
   edge: `${root}/build/wasi/wasm/latchkey.wasm`,
+  sign: `${root}/build/wasi/wasm/latchkey-sign.wasm`,
   verify: `${root}/build/emscripten/wasm/latchkey-verify.wasm`,
 }
 

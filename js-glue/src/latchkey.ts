@@ -24,7 +24,7 @@ import { admit, describe, step } from './refresh.ts'
 import { makeRetention } from './retention.ts'
 import { capabilities, checkName, parseRepo, scopes, storageKey, upstreams } from './scope.ts'
 import { codeVerifier, issueState, peekState, verifyState, verifyWholeState } from './state.ts'
-import type { Latchkey, Verifier } from './types.ts'
+import type { Latchkey, Signer, Verifier } from './types.ts'
 import {
   beginWebhook,
   finishWebhook,
@@ -34,32 +34,39 @@ import {
   webhookHeaders,
 } from './webhook.ts'
 
+const signerOf = (m: Module): Signer => ({
+  abi: abi.version,
+  keys: {
+    generate: (kid, entropy32) => generateKey(m, kid, entropy32),
+    parse: (text) => parseKeys(m, text),
+    publicJwks: (ring) => publicJwks(m, ring),
+  },
+  state: {
+    issue: (ring, claims, context) => issueState(m, ring, claims, context),
+    verify: (keys, token, expected) => verifyWholeState(m, keys, token, expected),
+    peek: (token) => peekState(m, token),
+    codeVerifier: (ring, state) => codeVerifier(m, ring, state),
+  },
+  callback: { plan: (input) => planCallback(m, input) },
+  returnTo: (text, options) => returnTo(m, text, options?.base),
+  seal: {
+    seal: (ring, bytes, context, entropy) => seal(m, ring, bytes, context, entropy),
+    open: (ring, text, context) => open(m, ring, text, context),
+  },
+  principal: {
+    issue: (ring, principal, context) => issuePrincipal(m, ring, principal, context),
+    verify: (ring, token, context) => verifyPrincipal(m, ring, token, context),
+  },
+})
+
+/** Makes what signs and checks of a compiled sign module. */
+export const makeSigner = (compiled: WebAssembly.Module): Signer => signerOf(new Module(compiled))
+
 /** Makes the whole engine of a compiled edge module. */
 export function makeLatchkey(compiled: WebAssembly.Module): Latchkey {
   const m = new Module(compiled)
   return {
-    abi: abi.version,
-    keys: {
-      generate: (kid, entropy32) => generateKey(m, kid, entropy32),
-      parse: (text) => parseKeys(m, text),
-      publicJwks: (ring) => publicJwks(m, ring),
-    },
-    state: {
-      issue: (ring, claims, context) => issueState(m, ring, claims, context),
-      verify: (keys, token, expected) => verifyWholeState(m, keys, token, expected),
-      peek: (token) => peekState(m, token),
-      codeVerifier: (ring, state) => codeVerifier(m, ring, state),
-    },
-    callback: { plan: (input) => planCallback(m, input) },
-    returnTo: (text, options) => returnTo(m, text, options?.base),
-    seal: {
-      seal: (ring, bytes, context, entropy) => seal(m, ring, bytes, context, entropy),
-      open: (ring, text, context) => open(m, ring, text, context),
-    },
-    principal: {
-      issue: (ring, principal, context) => issuePrincipal(m, ring, principal, context),
-      verify: (ring, token, context) => verifyPrincipal(m, ring, token, context),
-    },
+    ...signerOf(m),
     scope: {
       writeTarget: (facts) => writeTarget(m, facts),
       connectTarget: (facts) => connectTarget(m, facts),

@@ -337,7 +337,8 @@ export interface WebhookNews {
   readonly once: { readonly key: string; readonly until: number }
 }
 
-export interface Latchkey {
+/** What `latchkey/sign` can do, and the whole engine too: keys, states, callbacks, sealing, principals. */
+export interface Signer {
   readonly abi: number
   readonly keys: {
     generate(kid: string, entropy32: Uint8Array): string
@@ -360,6 +361,9 @@ export interface Latchkey {
     issue(ring: KeyRing, principal: Principal, ctx: { now: number; ttlMs?: number }): string
     verify(ring: KeyRing, token: string, ctx: { now: number }): Principal
   }
+}
+
+export interface Latchkey extends Signer {
   readonly scope: Scopes & {
     writeTarget(facts: { subject: string; org?: string; role?: string }): WriteTarget
     /** As `writeTarget`, for a caller who said whose connection it shall be; throws `not_allowed`. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { abi } from '../src/abi.gen.ts'
-import { makeLatchkey, makeVerifier } from '../src/latchkey.ts'
+import { makeLatchkey, makeSigner, makeVerifier } from '../src/latchkey.ts'
 import { accountAnswer, environment, invoke, latchkeyCalls, tokenAnswer } from './calls.ts'
 import {
   claims,
@@ -24,6 +24,7 @@ describe('a module of another version', () => {
   const headOnly = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0))
   it('is refused when it is loaded', () => {
     assert.throws(() => makeLatchkey(headOnly), /another version/)
+    assert.throws(() => makeSigner(headOnly), /another version/)
     assert.throws(() => makeVerifier(headOnly), /another version/)
   })
 })

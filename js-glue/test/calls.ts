@@ -1,7 +1,7 @@
 // Every function of the package with arguments that it takes, and which of them come from outside.
 import { createHmac } from 'node:crypto'
 import type { RefreshStep } from '../src/refresh-types.ts'
-import type { HttpAnswer, Latchkey, Verifier } from '../src/types.ts'
+import type { HttpAnswer, Latchkey, Signer, Verifier } from '../src/types.ts'
 import { binding, canary, claims, entropy, expected, keyText, now } from './support.ts'
 
 export interface Call {
@@ -768,6 +768,18 @@ function retentionCalls({ retention }: Latchkey): Call[] {
     },
     { name: 'retention.erase', run: retention.erase, args: () => [{ block: 'done', revoke: 'failed' }] },
   ]
+}
+
+/** The same calls, as far as the sign module has them. */
+export function signerCalls(signer: Signer, lk: Latchkey): Call[] {
+  const has = new Set(functionsOf(signer))
+  return latchkeyCalls(lk).flatMap((call) => {
+    if (!has.has(call.name)) return []
+    const [engine = '', verb] = call.name.split('.')
+    const found = signer[engine as keyof Signer]
+    const run = verb === undefined ? found : found[verb as keyof typeof found]
+    return [{ ...call, run: run as unknown as Call['run'] }]
+  })
 }
 
 export function verifierCalls(verifier: Verifier, lk: Latchkey): Call[] {

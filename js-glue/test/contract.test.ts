@@ -3,8 +3,17 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LatchkeyError } from '../src/errors.ts'
 import type { Jwks } from '../src/types.ts'
-import { type Call, functionsOf, invoke, latchkeyCalls, places, replaced, verifierCalls } from './calls.ts'
-import { canary, codes, type Opened, openLatchkey, openVerifier, residue } from './support.ts'
+import {
+  type Call,
+  functionsOf,
+  invoke,
+  latchkeyCalls,
+  places,
+  replaced,
+  signerCalls,
+  verifierCalls,
+} from './calls.ts'
+import { canary, codes, type Opened, openLatchkey, openSigner, openVerifier, residue } from './support.ts'
 
 class Hostile extends Error {}
 
@@ -86,9 +95,11 @@ const hostile: Readonly<Record<string, () => unknown>> = {
 }
 
 const edge = openLatchkey()
+const signer = openSigner()
 const browser = openVerifier()
 const engines: readonly [string, Opened<object>, Call[]][] = [
   ['Latchkey', edge, latchkeyCalls(edge.api)],
+  ['Signer', signer, signerCalls(signer.api, edge.api)],
   ['Verifier', browser, verifierCalls(browser.api, edge.api)],
 ]
 
@@ -193,7 +204,7 @@ for (const [engine, opened, calls] of engines) {
 
 describe('JWK Sets', () => {
   const { api: lk } = edge
-  const [, verify] = [0, engines[1]![2][0]!]
+  const verify = verifierCalls(browser.api, lk)[0]!
   const [jwks, token, expected] = verify.args() as [Jwks, string, object]
   const refused = (set: unknown) => {
     const { error } = outcome(verify, [set, token, expected])

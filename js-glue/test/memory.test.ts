@@ -3,7 +3,16 @@ import assert from 'node:assert/strict'
 import { hkdfSync } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { abi } from '../src/abi.gen.ts'
-import { type Call, environment, invoke, latchkeyCalls, places, replaced, verifierCalls } from './calls.ts'
+import {
+  type Call,
+  environment,
+  invoke,
+  latchkeyCalls,
+  places,
+  replaced,
+  signerCalls,
+  verifierCalls,
+} from './calls.ts'
 import {
   binding,
   claims,
@@ -15,6 +24,7 @@ import {
   now,
   type Opened,
   openLatchkey,
+  openSigner,
   openVerifier,
   rawKey,
   refusal,
@@ -95,13 +105,16 @@ const known: readonly (readonly [string, Uint8Array])[] = [
   ['entropy', entropy],
 ]
 
-const freshMemory = (name: 'latchkey' | 'latchkey-verify') =>
+const freshMemory = (name: 'latchkey' | 'latchkey-sign' | 'latchkey-verify') =>
   memoryOf(new WebAssembly.Instance(new WebAssembly.Module(moduleBytes(name))))
 
 const edge = openLatchkey()
+const signer = openSigner()
 const browser = openVerifier()
-const engines: readonly [string, Opened<object>, Call[]][] = [
+const files = { Latchkey: 'latchkey', Signer: 'latchkey-sign', Verifier: 'latchkey-verify' } as const
+const engines: readonly [keyof typeof files, Opened<object>, Call[]][] = [
   ['Latchkey', edge, latchkeyCalls(edge.api)],
+  ['Signer', signer, signerCalls(signer.api, edge.api)],
   ['Verifier', browser, verifierCalls(browser.api, edge.api)],
 ]
 
@@ -137,7 +150,7 @@ for (const [engine, opened, calls] of engines) {
         ...secretsIn(answers[i], `${call.name} (${i}) =`),
       ]),
     ])
-    const scanner = new Scanner(secrets, freshMemory(engine === 'Latchkey' ? 'latchkey' : 'latchkey-verify'))
+    const scanner = new Scanner(secrets, freshMemory(files[engine]))
 
     it('the scanner finds what is there', () => {
       const tail = 2048

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { abi } from '../src/abi.gen.ts'
 import { type ErrorCode, LatchkeyError } from '../src/errors.ts'
-import { makeLatchkey, makeVerifier } from '../src/latchkey.ts'
-import type { Latchkey, StateClaims, Verifier } from '../src/types.ts'
+import { makeLatchkey, makeSigner, makeVerifier } from '../src/latchkey.ts'
+import type { Latchkey, Signer, StateClaims, Verifier } from '../src/types.ts'
 
 const instancesOf = new WeakMap<WebAssembly.Module, WebAssembly.Instance[]>()
 const pristine = new WeakMap<WebAssembly.Instance, Buffer>()
@@ -31,7 +31,7 @@ export interface Opened<T> {
   memory(): Buffer
 }
 
-type Module = 'latchkey' | 'latchkey-verify'
+type Module = 'latchkey' | 'latchkey-sign' | 'latchkey-verify'
 
 function open<T>(name: Module, make: (compiled: WebAssembly.Module) => T): Opened<T> {
   const compiled = new WebAssembly.Module(moduleBytes(name))
@@ -43,6 +43,7 @@ function open<T>(name: Module, make: (compiled: WebAssembly.Module) => T): Opene
 export const moduleBytes = (name: Module) =>
   readFileSync(new URL(`../wasm/${name}.wasm`, import.meta.url)) as Uint8Array<ArrayBuffer>
 export const openLatchkey = (): Opened<Latchkey> => open('latchkey', makeLatchkey)
+export const openSigner = (): Opened<Signer> => open('latchkey-sign', makeSigner)
 export const openVerifier = (): Opened<Verifier> => open('latchkey-verify', makeVerifier)
 
 export function memoryOf(instance: WebAssembly.Instance): Buffer {

@@ -1,11 +1,13 @@
-/** What the browser runs: the golden vectors, with both modules. */
+/** What the browser runs: the golden vectors, with every module. */
 import { load } from 'latchkey'
+import { loadSigner } from 'latchkey/sign'
 import { loadVerifier } from 'latchkey/verify'
 import { digestOf, type Document } from '../vectors/format.ts'
 import { runAll, takes } from './vectors.ts'
 
 export interface Result {
   readonly count: number
+  readonly signed: number
   readonly verified: number
   readonly failures: readonly string[]
   readonly digest: string
@@ -17,11 +19,12 @@ export async function run(
   choices: readonly (readonly [string, readonly number[]])[],
 ): Promise<Result> {
   const latchkey = await load()
-  const verifier = await loadVerifier()
-  const { answers, failures, verified } = runAll({ latchkey, verifier }, documents)
+  const engines = { latchkey, signer: await loadSigner(), verifier: await loadVerifier() }
+  const { answers, failures, signed, verified } = runAll(engines, documents)
   const taken = choices.filter(([, bytes]) => takes(latchkey, Uint8Array.from(bytes)))
   return {
     count: answers.length,
+    signed,
     verified,
     failures,
     digest: await digestOf(answers),

@@ -21,6 +21,7 @@ const page = `<!doctype html>
 <script type="importmap">
 { "imports": {
   "latchkey": "/js-glue/dist/index.browser.js",
+  "latchkey/sign": "/js-glue/dist/sign.browser.js",
   "latchkey/verify": "/js-glue/dist/verify.browser.js"
 } }
 </script>`

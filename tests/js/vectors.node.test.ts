@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { load } from 'latchkey'
+import { loadSigner } from 'latchkey/sign'
 import { loadVerifier } from 'latchkey/verify'
 import { abi } from '../../js-glue/src/abi.gen.ts'
 import { canonical, digestOf, outcomeOf } from '../vectors/format.ts'
@@ -10,7 +11,7 @@ import { operationNames, runAll, shouldTake, takes } from './vectors.ts'
 
 const documents = readDocuments()
 const vectors = documents.flatMap((document) => document.vectors)
-const engines = { latchkey: await load(), verifier: await loadVerifier() }
+const engines = { latchkey: await load(), signer: await loadSigner(), verifier: await loadVerifier() }
 
 describe('the golden vectors themselves', () => {
   test('are as the generator makes them', async () => {
@@ -57,10 +58,12 @@ describe('the golden vectors themselves', () => {
 })
 
 describe('golden vectors in Node', () => {
-  const { answers, failures, verified } = runAll(engines, documents)
+  const { answers, failures, signed, verified } = runAll(engines, documents)
 
   test('are all decided as written', (context) => {
-    context.diagnostic(`${answers.length} vectors, ${verified} of them in the verify-only module too`)
+    context.diagnostic(
+      `${answers.length} vectors, ${signed} of them in the sign module too, ${verified} in the verify-only one`,
+    )
     assert.deepEqual(failures, [])
   })
 

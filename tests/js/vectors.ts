@@ -7,6 +7,7 @@ import {
   publicCode,
   type State,
 } from 'latchkey'
+import type { Signer } from 'latchkey/sign'
 import { skipBinding, type Verifier } from 'latchkey/verify'
 import {
   canonical,
@@ -19,12 +20,14 @@ import {
 
 export interface Engines {
   readonly latchkey: Latchkey
+  readonly signer: Signer
   readonly verifier: Verifier
 }
 
 export interface Report {
   readonly answers: readonly { readonly id: string; readonly outcome: Outcome }[]
-  /** How many vectors the verify-only module was asked too. */
+  /** How many vectors the two smaller modules were asked too. */
+  readonly signed: number
   readonly verified: number
   readonly failures: readonly string[]
 }
@@ -279,6 +282,7 @@ function ask(question: () => unknown): Outcome {
 export function runAll(engines: Engines, documents: readonly Document[]): Report {
   const answers: { id: string; outcome: Outcome }[] = []
   const failures: string[] = []
+  let signed = 0
   let verified = 0
   const compare = (vector: Vector, outcome: Outcome, where = ''): void => {
     const got = canonical(outcome)
@@ -291,6 +295,16 @@ export function runAll(engines: Engines, documents: readonly Document[]): Report
     const outcome = ask(() => operations[vector.op]!(engines, input))
     answers.push({ id: vector.id, outcome })
     compare(vector, outcome)
+    const [engine = ''] = vector.op.split('.')
+    if (Object.hasOwn(engines.signer, engine)) {
+      const latchkey = engines.signer as Latchkey
+      compare(
+        vector,
+        ask(() => operations[vector.op]!({ ...engines, latchkey }, input)),
+        ' in the sign module',
+      )
+      signed += 1
+    }
     const question = verifierOperations[vector.op]
     if (question === undefined || 'ring' in input) continue
     compare(
@@ -300,7 +314,7 @@ export function runAll(engines: Engines, documents: readonly Document[]): Report
     )
     verified += 1
   }
-  return { answers, failures, verified }
+  return { answers, failures, signed, verified }
 }
 
 /** Whether JSON that a parser may take or leave is taken, inside an answer that names an account. */

@@ -1,17 +1,20 @@
 import { load } from 'latchkey'
+import { loadSigner } from 'latchkey/sign'
 import { loadVerifier } from 'latchkey/verify'
 import { describe, expect, inject, test } from 'vitest'
 import { runAll, shouldTake, takes } from '../js/vectors.ts'
 import { digestOf } from '../vectors/format.ts'
 
-const engines = { latchkey: await load(), verifier: await loadVerifier() }
+const engines = { latchkey: await load(), signer: await loadSigner(), verifier: await loadVerifier() }
 
 describe('golden vectors in workerd', () => {
-  const { answers, failures, verified } = runAll(engines, inject('documents'))
+  const { answers, failures, signed, verified } = runAll(engines, inject('documents'))
 
   test('are all decided as written', () => {
     expect(navigator.userAgent).toBe('Cloudflare-Workers')
-    console.log(`${answers.length} vectors, ${verified} of them in the verify-only module too`)
+    console.log(
+      `${answers.length} vectors, ${signed} of them in the sign module too, ${verified} in the verify-only one`,
+    )
     expect(failures).toEqual([])
   })
 

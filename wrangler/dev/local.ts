@@ -139,6 +139,7 @@ function workerVars(
     authorizationUrl: `${issuer}/auth`,
     tokenUrl: `${issuer}/token`,
     revocationUrl: `${issuer}/token/revocation`,
+    introspectionUrl: `${issuer}/token/introspection`,
     userInfoUrl: `${issuer}/me`,
     scopes: ['openid', 'profile', 'email'],
     issuer,

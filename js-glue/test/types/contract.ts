@@ -15,10 +15,16 @@ import { d1Store } from 'latchkey/stores/d1'
 import { contract as kv } from 'latchkey/stores/kv'
 import { postgresStore } from 'latchkey/stores/postgres'
 import { sqliteStore } from 'latchkey/stores/sqlite'
+import { loadSigner, type Signer } from 'latchkey/sign'
 import { loadVerifier, skipBinding, type Verifier } from 'latchkey/verify'
 
 const lk: Latchkey = await load()
 const verifier: Verifier = await loadVerifier()
+const signer: Signer = await loadSigner()
+const signs = (signer: Signer): string => signer.keys.generate('k1', bytes)
+signs(lk)
+// @ts-expect-error
+signer.refresh
 const now = Date.now()
 const bytes = new Uint8Array(32)
 const ring: KeyRing = lk.keys.parse(lk.keys.generate('k1', bytes))
