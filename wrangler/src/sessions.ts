@@ -187,17 +187,9 @@ const sessionProvider = (id: string): string => `session:${id}`
 /** Which repository's credential is asked for, and the user name that goes with it there. */
 function asked(app: App, request: unknown): { readonly cloneUrl: string; readonly username: string } {
   const { url } = members(request, ['url'])
-  const { provider, cloneUrl } = repositoryAt(app, url)
-  return { cloneUrl, username: usernames[provider] }
+  const { cloneUrl, user: username } = repositoryAt(app, url)
+  return { cloneUrl, username }
 }
-
-/** What each host wants for a user name beside a token; others do not look at it. */
-const usernames = {
-  github: 'x-access-token',
-  gitlab: 'oauth2',
-  bitbucket: 'x-token-auth',
-  git: 'git',
-} as const
 
 function value<T>(answered: Answered<T>): T {
   if (answered.ok) return answered.value
