@@ -285,7 +285,7 @@ export class Latchkey extends WorkerEntrypoint<Env> {
   sessionCredential(
     holder: Principal | { readonly capability: string; readonly container?: string },
     session: string,
-    request: { readonly url: string },
+    request: { readonly url: string; readonly provider?: string },
   ): Promise<Answer<GitLogin>> {
     return this.#answer((app) =>
       'capability' in holder
