@@ -308,7 +308,10 @@ export function rotateToken(
   )
 }
 
-/** As `rotateToken`, for a generation whose access token a resource server has refused. */
+/**
+ * As `rotateToken`, for a generation whose access token a resource server has refused. Where it came in the place of one
+ * that was refused, another one would be too: then `upstream_refused`, for as long as the core's mark holds.
+ */
 export function reportRejected(
   app: App,
   principal: Principal,
@@ -316,9 +319,11 @@ export function reportRejected(
   options: GenerationOptions,
 ): Promise<TokenGrant> {
   const generation = checkedGeneration(options.generation)
-  return grant(app, principal, providerName, options.owner, (vault) =>
-    app.env.VAULT.getByName(vault).reportRejected(generation),
-  )
+  return grant(app, principal, providerName, options.owner, async (vault) => {
+    const result = await app.env.VAULT.getByName(vault).reportRejected(generation)
+    if (result.outcome === 'refused') throw new Refusal(result.code)
+    return result
+  })
 }
 
 async function grant(

@@ -63,8 +63,13 @@ export interface Redemption {
   readonly rejected?: Generation
 }
 
-export type Redeemed =
-  (Token & { readonly account?: string }) | NoToken | { readonly outcome: 'refused'; readonly code: Code }
+/** There is no token for this, whatever the connection could give. */
+export interface Refused {
+  readonly outcome: 'refused'
+  readonly code: Code
+}
+
+export type Redeemed = (Token & { readonly account?: string }) | NoToken | Refused
 
 /** The provider says that an account's authorization has ended. */
 export interface Revocation {

@@ -66,6 +66,7 @@ import {
   type Outcome,
   type Redeemed,
   type Redemption,
+  type Refused,
   type Revocation,
 } from './vault-types.ts'
 import { forgetWatcher, isWatched, noteEnd, noteWatcher, tellWatchers, watcherSchema } from './watchers.ts'
@@ -199,9 +200,14 @@ export class Vault extends DurableObject<Env> {
     return this.#counted(await this.#connection().rotate(generation))
   }
 
-  /** As `rotate`, for a token that a resource server has refused. */
-  async reportRejected(generation: Generation): Promise<TokenResult> {
-    return this.#counted(await this.#connection().reportRejected(generation))
+  /** As `rotate`, for a token that a resource server has refused; one that came in the place of such a one stays. */
+  async reportRejected(generation: Generation): Promise<TokenResult | Refused> {
+    if (await this.#isRefused(generation)) return { outcome: 'refused', code: 'upstream_refused' }
+    const result = this.#counted(await this.#connection().reportRejected(generation))
+    // The pair that comes in the place of a refused one is marked: what refuses it too is not helped by a third.
+    if (result.outcome === 'ok' && result.source !== 'stored')
+      await this.#arm(markRefused(openApp(this.env), this.#sql, result.generation, Date.now()))
+    return result
   }
 
   /** Capabilities that were made before this are dead. */
@@ -214,8 +220,7 @@ export class Vault extends DurableObject<Env> {
     try {
       const epoch = this.epoch()
       this.#verify(capability, container, epoch)
-      if (rejected && this.#isRefused(rejected)) return { outcome: 'refused', code: 'upstream_refused' }
-      const result = rejected ? await this.#instead(rejected) : await this.#fetch(redeemedValidityMs)
+      const result = rejected ? await this.reportRejected(rejected) : await this.#fetch(redeemedValidityMs)
       // What ended while the provider was asked counts too.
       if (this.epoch() !== epoch) this.#verify(capability, container, this.epoch())
       return result.outcome === 'ok' && named
@@ -434,16 +439,11 @@ export class Vault extends DurableObject<Env> {
     return all !== undefined
   }
 
-  #isRefused(pair: Generation): boolean {
-    return isRefused(openApp(this.env), this.#sql, this.#key.owner, pair, Date.now())
-  }
-
-  /** The pair that comes in the place of a refused one is marked: what refuses it too is not helped by a third. */
-  async #instead(refused: Generation): Promise<TokenResult> {
-    const result = await this.reportRejected(refused)
-    if (result.outcome === 'ok' && result.source !== 'stored')
-      await this.#arm(markRefused(openApp(this.env), this.#sql, result.generation, Date.now()))
-    return result
+  /** Of the pair that is there: a report of one that is not any more changes nothing. */
+  async #isRefused(pair: Generation): Promise<boolean> {
+    if (!isRefused(openApp(this.env), this.#sql, this.#key.owner, pair, Date.now())) return false
+    const held = await this.#held()
+    return held?.id === pair.id && held.version === pair.version
   }
 
   /** Ends every capability so far. */
