@@ -333,10 +333,27 @@ export class Vault extends DurableObject<Env> {
     if (former && isOut) await this.#release(former.account)
   }
 
+  /**
+   * `subject` may not connect for the organisation any more: what they began before `at` does not end here, and nobody
+   * comes with a link of theirs. Says how many links that were.
+   */
+  async retract(subject: string, at: number): Promise<number> {
+    const { config } = openApp(this.env)
+    await this.#arm(noteDeparture(this.#sql, subject, at) + 1)
+    let count = 0
+    for (const link of knownLinks(this.#sql)) {
+      if (await this.isLinked(link)) continue
+      if (!(await this.env.CONNECT_LINK.getByName(linkName(config.baseUrl, link)).retract(subject))) continue
+      unexpectLink(this.#sql, link)
+      count += 1
+    }
+    return count
+  }
+
   /** What becomes of this connection when `subject` leaves the organisation; null: there is nothing of theirs here. */
   async leave(subject: string, at: number): Promise<EndResult | null> {
     const { owner } = this.#key
-    await this.#arm(noteDeparture(this.#sql, subject, at) + 1)
+    await this.retract(subject, at)
     const found = await this.#held()
     if (!found) return null
     const { action } = openApp(this.env).lk.scope.sweep(

@@ -29,7 +29,7 @@ import { gitPath } from './git-routes.ts'
 import { secured } from './headers.ts'
 import { sweepIndex } from './ledger.ts'
 import { createLink, readLink, type CreatedLink, type LinkItem, type LinkRequest } from './links.ts'
-import { removeMember, type DepartureReceipt } from './members.ts'
+import { changeRole, removeMember, type DepartureReceipt, type RoleReceipt } from './members.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
@@ -166,6 +166,11 @@ export class Latchkey extends WorkerEntrypoint<Env> {
   /** Ends what somebody who left may still reach of an organisation; for services only. */
   removeMember(principal: Principal, org: string, user: string): Promise<Answer<DepartureReceipt>> {
     return this.#answer((app) => removeMember(app, principal, org, user))
+  }
+
+  /** Somebody has another role in an organisation: ends what the one before permitted; for services only. */
+  changeRole(principal: Principal, org: string, user: string, role: string): Promise<Answer<RoleReceipt>> {
+    return this.#answer((app) => changeRole(app, principal, org, user, role))
   }
 
   /** The same key is the same run, however often it is asked for. */
