@@ -43,7 +43,7 @@ import {
 } from './installed.ts'
 import { report, type Holding } from './ledger.ts'
 import { Marks } from './marks.ts'
-import { connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
+import { connectionKeyOf, linkName, runKeyOf, vaultName, type ConnectionKey } from './names.ts'
 import { codeOf } from './refusal.ts'
 import {
   forgetRefused,
@@ -384,16 +384,16 @@ export class Vault extends DurableObject<Env> {
     return result.outcome === 'ok' && result.deleted
   }
 
-  /** A thread with a run that uses this connection: it is told when the connection has come to an end. */
-  async watch(thread: string, until: number): Promise<void> {
-    noteWatcher(this.#sql, thread, until)
+  /** A run that uses this connection: its thread is told when the connection has come to an end. */
+  async watch(run: string, until: number): Promise<void> {
+    noteWatcher(this.#sql, run, until)
     await this.#arm(until)
     await this.#armLife()
   }
 
-  /** That thread has gone. */
-  unwatch(thread: string): void {
-    forgetWatcher(this.#sql, thread)
+  /** That run has ended. */
+  unwatch(run: string): void {
+    forgetWatcher(this.#sql, run)
   }
 
   override async alarm(): Promise<void> {
@@ -504,7 +504,10 @@ export class Vault extends DurableObject<Env> {
     const { THREAD } = this.env
     await tellWatchers(
       this.#sql,
-      (thread, cause) => THREAD.get(THREAD.idFromString(thread)).endRuns(this.#key, cause),
+      async (run, cause) => {
+        const key = runKeyOf(run)
+        if (key) await THREAD.get(THREAD.idFromString(key.object)).endRuns(this.#key, cause)
+      },
       (at) => this.#arm(at),
     )
   }
