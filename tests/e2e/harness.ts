@@ -18,6 +18,8 @@ export interface Stack {
   readonly principalKeys: KeyRing
   /** Behind the provider `app`, which acts as itself where it is installed; its repositories lie below `/git`. */
   readonly github: GitHubServer
+  /** Where the Worker keeps what it knows. */
+  readonly folder: string
   /** What the Worker wrote to its log. */
   readonly log: string[]
   close(): Promise<void>
@@ -25,6 +27,9 @@ export interface Stack {
 
 /** A test run that is ended from outside ends its servers too. */
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+/** What the provider `app` signs its deliveries with, once it is told where to. */
+export const webhookSecret = 'what Hub signs its deliveries with'
 
 export async function startStack(): Promise<Stack> {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-e2e-'))
@@ -57,7 +62,10 @@ export async function startStack(): Promise<Stack> {
     secretsFile: join(folder, 'secrets'),
     stateDirectory: folder,
     formPost: true,
-    others: { providers: { app }, vars: { APP_CLIENT_SECRET: clientSecret, APP_APP_KEY: key } },
+    others: {
+      providers: { app },
+      vars: { APP_CLIENT_SECRET: clientSecret, APP_APP_KEY: key, APP_WEBHOOK_SECRET: webhookSecret },
+    },
     onLine: (line) => log.push(line),
   })
   const lk = await load()
@@ -76,6 +84,7 @@ export async function startStack(): Promise<Stack> {
   return {
     local,
     github,
+    folder,
     browser,
     lk,
     keys: lk.keys.parse(local.secrets.LATCHKEY_KEYS),

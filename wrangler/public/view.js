@@ -11,7 +11,7 @@
  * @typedef {{ subject: string, name?: string, org?: string, role?: string, dev: boolean,
  *   connectEnabled: boolean, providers: Provider[] }} Session
  * @typedef {{ provider: string, title: string, owner: { kind: 'user' | 'org', id: string }, account?: string | null,
- *   status: string, scopes?: string[] | null, connectedAt?: number | null, expiresAt?: number | null,
+ *   status: string, cause?: string, scopes?: string[] | null, connectedAt?: number | null, expiresAt?: number | null,
  *   refreshAt?: number | null, generation?: unknown, may?: readonly Permission[] }} Connection times in epoch ms
  * @typedef {{ verb: string, ok: boolean, rule: string, sentences: readonly string[] }} Permission
  * @typedef {{ readonly scope: string, readonly id: string }} Place
@@ -157,6 +157,21 @@ const facts = (row, now) =>
   </dl>`
 
 /**
+ * What has happened to a sign-in that does not renew itself any more.
+ * @param {Connection} row
+ */
+const lapse = ({ title, cause }) => {
+  switch (cause) {
+    case 'lost_in_flight':
+      return `${title}’s answer was lost on its way here when this sign-in was renewed. Nothing is wrong with your account.`
+    case 'no_refresh_token':
+      return `This sign-in has run out, and ${title} gave nothing to renew it with.`
+    default:
+      return `${title} no longer accepts the saved sign-in.`
+  }
+}
+
+/**
  * @param {Session} session
  * @param {Connection} row
  * @param {boolean} replaces
@@ -175,7 +190,7 @@ const hint = (session, row, replaces) => {
     case 'disconnected':
       return `Connect to let work run ${whose} at ${title}.`
     case 'reconnect_required':
-      return `${title} no longer accepts the saved sign-in. Work that runs ${whose} waits until you reconnect.`
+      return `${lapse(row)} Work that runs ${whose} waits until you reconnect.`
     case 'revoked':
       return `Access was ended at ${title}. Connect again to let work run ${whose}.`
     case 'temporarily_unavailable':

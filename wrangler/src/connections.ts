@@ -1,5 +1,6 @@
 /** What a caller may do with connections, whichever way the call came in. */
 import type {
+  Cause,
   Owner,
   OwnerScope,
   Place,
@@ -53,6 +54,8 @@ export interface ConnectionItem {
   readonly owner: Owner
   readonly account: string | null
   readonly status: ConnectionStatus['status'] | 'not_connected' | 'temporarily_unavailable'
+  /** Why it has to be connected again, where that is known. */
+  readonly cause?: Cause
   readonly scopes: string[]
   readonly connectedAt: number | null
   readonly expiresAt: number | null

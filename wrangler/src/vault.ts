@@ -276,6 +276,7 @@ export class Vault extends DurableObject<Env> {
     return {
       account: label,
       status: standing,
+      ...(standing === 'reconnect_required' && found.cause !== 'none' && { cause: found.cause }),
       scopes: [...found.scopes],
       connectedAt,
       expiresAt: found.accessExpiresAt,
