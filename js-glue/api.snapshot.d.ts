@@ -1388,6 +1388,7 @@ export interface RepoPlace extends RepoHost {
 }
 export interface Repo extends RepoPlace {
   readonly cloneUrl: string
+  readonly user: string
 }
 export type UpstreamRight = Names<'right'>
 export type CapabilityVerb = 'fetch' | 'push' | 'read' | 'write'

@@ -8,6 +8,7 @@
 
 #include "latchkey/capability.hpp"
 #include "latchkey/guard.hpp"
+#include "latchkey/profile.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/upstream.hpp"
 
@@ -560,7 +561,8 @@ LK_DECISION(lk_repo_parse) {
   if (!repo) return repo.error();
   answer.name(repo->provider);
   answer.flag(repo->plain);
-  for (const auto part : {repo->host, repo->base, repo->owner, repo->name, repo->clone_url}) {
+  const auto user = profile::git_user(static_cast<profile::Git>(repo->provider));
+  for (const auto part : {repo->host, repo->base, repo->owner, repo->name, repo->clone_url, user}) {
     answer.text(part);
   }
   return Errc::ok;

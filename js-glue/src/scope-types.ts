@@ -249,6 +249,8 @@ export interface RepoPlace extends RepoHost {
 
 export interface Repo extends RepoPlace {
   readonly cloneUrl: string
+  /** What git sends there for a user name, with a token for the password. */
+  readonly user: string
 }
 
 export type UpstreamRight = Names<'right'>

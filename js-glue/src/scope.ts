@@ -314,13 +314,14 @@ export function parseRepo(m: Module, text: string, hosts: readonly RepoHost[] | 
   }
   try {
     const { numbers: got, texts: parts } = ask(m, 'lk_repo_parse', [flag(hosts === undefined)], texts)
-    const [host, base, owner, name, cloneUrl] = parts
+    const [host, base, owner, name, cloneUrl, user] = parts
     return {
       provider: nameOf('repoProvider', got[0]),
       host: host!,
       owner: owner!,
       name: name!,
       cloneUrl: cloneUrl!,
+      user: user!,
       ...(base === '' ? undefined : { base: base! }),
       ...(got[1] === 1 ? { plain: true } : undefined),
     }

@@ -5,6 +5,7 @@
 
 #include "latchkey/capability.hpp"
 #include "latchkey/guard.hpp"
+#include "latchkey/profile.hpp"
 #include "latchkey/scope.hpp"
 #include "latchkey/upstream.hpp"
 
@@ -349,7 +350,8 @@ inline Json parse_repo(const Json& in) {
               {"host", repo.host},
               {"owner", repo.owner},
               {"name", repo.name},
-              {"cloneUrl", repo.clone_url}};
+              {"cloneUrl", repo.clone_url},
+              {"user", profile::git_user(static_cast<profile::Git>(repo.provider))}};
   if (!repo.base.empty()) out["base"] = repo.base;
   if (repo.plain) out["plain"] = true;
   return out;

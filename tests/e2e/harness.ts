@@ -1,4 +1,5 @@
 /** Real servers and a real browser for the tests of the whole way. */
+import { generateKeyPairSync } from 'node:crypto'
 import { access, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { load, type KeyRing, type Latchkey, type Principal } from 'latchkey'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import { startLocal, type Local } from '../../wrangler/dev/local.ts'
+import { startGitHubApps, type GitHubServer } from '../servers/github-apps.ts'
 
 export interface Stack {
   readonly local: Local
@@ -14,6 +16,10 @@ export interface Stack {
   readonly lk: Latchkey
   readonly keys: KeyRing
   readonly principalKeys: KeyRing
+  /** Behind the provider `app`, which acts as itself where it is installed; its repositories lie below `/git`. */
+  readonly github: GitHubServer
+  /** Where the Worker keeps what it knows. */
+  readonly folder: string
   /** What the Worker wrote to its log. */
   readonly log: string[]
   close(): Promise<void>
@@ -22,15 +28,44 @@ export interface Stack {
 /** A test run that is ended from outside ends its servers too. */
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
+/** What the provider `app` signs its deliveries with, once it is told where to. */
+export const webhookSecret = 'what Hub signs its deliveries with'
+
 export async function startStack(): Promise<Stack> {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-e2e-'))
   const log: string[] = []
+  const port = await freePort()
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const [clientId, clientSecret] = ['latchkey-e2e', '0123456789abcdef0123456789abcdef01234567']
+  const github = await startGitHubApps({
+    clientId,
+    clientSecret,
+    redirectUris: [`http://127.0.0.1:${port}/callback/app`],
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    settings: { latencyMs: [0, 0] },
+  })
+  const app = {
+    title: 'Hub',
+    profile: 'github-app',
+    clientId,
+    authorizationUrl: `${github.address}/login/oauth/authorize`,
+    tokenUrl: `${github.address}/login/oauth/access_token`,
+    revocationUrl: `${github.address}/applications/{client_id}/token`,
+    userInfoUrl: `${github.address}/user`,
+    appUrl: github.address,
+    gitUrl: `${github.address}/git`,
+  }
+  const key = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
   const local = await startLocal({
-    port: await freePort(),
+    port,
     issuerPort: await freePort(),
     secretsFile: join(folder, 'secrets'),
     stateDirectory: folder,
     formPost: true,
+    others: {
+      providers: { app },
+      vars: { APP_CLIENT_SECRET: clientSecret, APP_APP_KEY: key, APP_WEBHOOK_SECRET: webhookSecret },
+    },
     onLine: (line) => log.push(line),
   })
   const lk = await load()
@@ -48,6 +83,8 @@ export async function startStack(): Promise<Stack> {
   })
   return {
     local,
+    github,
+    folder,
     browser,
     lk,
     keys: lk.keys.parse(local.secrets.LATCHKEY_KEYS),
@@ -56,6 +93,7 @@ export async function startStack(): Promise<Stack> {
     async close() {
       await browser.close()
       await local.close()
+      await github.close()
       await rm(folder, { recursive: true })
     },
   }

@@ -149,6 +149,107 @@ flow('connecting for the organisation makes room: the page says so before, and i
   await end(ada, 'org')
 })
 
+const actor = (person: Person, provider = 'app') => choice(person, provider).locator('.actor')
+const askAt = async (person: Person, repo: string): Promise<void> => {
+  const form = choice(person, 'app').locator('.at')
+  if (!(await form.isVisible())) await choice(person, 'app').locator('summary').click()
+  await form.locator('[name=repo]').fill(repo)
+  await form.getByRole('button', { name: 'Show' }).click()
+}
+/** The provider ends the person's grant, and it is found out. */
+const loseGrant = async (person: Person): Promise<void> => {
+  const post = async (verb: string, body: object) =>
+    (await (
+      await person.send(`${stack.local.address}/api/connections/app/${verb}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', origin: stack.local.address },
+        body: JSON.stringify(body),
+      })
+    ).json()) as { generation?: object; error?: string }
+  const { generation } = await post('token', {})
+  await stack.github.revoke(person.subject)
+  assert.equal((await post('rotate', { generation })).error, 'reconnect_required')
+}
+const install = (account: string, member: string): string => {
+  stack.github.install({ account, repositories: ['one'], members: [member] })
+  return `${stack.github.address}/git/${account}/one`
+}
+
+flow('who acts is said: the person, or the account that was connected for them', async () => {
+  const ada = await Person.signIn(stack, 'ada', fresh('admin'))
+  await open(ada)
+  assert.equal(await actor(ada, 'local').innerText(), 'Nobody can act')
+  await ada.connect('local', 'org')
+  const max = await Person.signIn(stack, 'max', fresh('member'))
+  await open(max)
+  assert.equal(await actor(max, 'local').innerText(), 'The account connected for zeta acts')
+  assert.equal(await choice(max).locator('.at').count(), 0, 'there is no app that could act')
+  await max.close()
+  await end(ada, 'org')
+  const alone = await Person.signIn(stack, 'alone')
+  await alone.connect('local')
+  await open(alone)
+  assert.equal(await actor(alone, 'local').innerText(), 'You act')
+  await end(alone, 'user')
+})
+
+flow(
+  'T29 who acts at a repository: the person, then the app, and why; the same without scripts',
+  async () => {
+    const gil = await Person.signIn(stack, 'gil')
+    const repo = install('team', 'gil')
+    stack.github.signIn('gil')
+    await gil.connect('app')
+    await askAt(gil, repo)
+    await actor(gil).waitFor()
+    assert.equal(await actor(gil).innerText(), `You act at ${repo}`)
+    assert.deepEqual(await choice(gil, 'app').locator('.actor + .reasons li').allInnerTexts(), [
+      'One installation of the app reaches it.',
+      'Your own connection is used.',
+    ])
+    await loseGrant(gil)
+    // The page hears of it by itself, and what was asked is asked again.
+    await gil.page.evaluate(() => dispatchEvent(new Event('online')))
+    await choice(gil, 'app').locator('[data-acts=installation]').waitFor()
+    assert.equal(await actor(gil).innerText(), `The app acts, not you at ${repo}`)
+    const reasons = choice(gil, 'app').locator('.actor + .reasons li')
+    assert.deepEqual(await reasons.allInnerTexts(), [
+      'One installation of the app reaches it.',
+      'Your connection could not be renewed.',
+    ])
+    const code = choice(gil, 'app').locator('.trace code').last()
+    assert.equal(await code.innerText(), 'installation: one_installation(user) > refresh_failed')
+    await askAt(gil, `${stack.github.address}/git/elsewhere/one`)
+    await choice(gil, 'app').locator('[data-acts=none]').waitFor()
+    assert.match(await actor(gil).innerText(), /^Nobody can act at /)
+
+    // With scripts and without, what is no repository there is said in words.
+    const plain = await Person.signIn(stack, 'gil', { javaScriptEnabled: false })
+    for (const person of [gil, plain]) {
+      for (const [wrong, words] of [
+        ['no repository', /not the address of a repository/],
+        ['https://evil.example/a/b', /is not at Hub/],
+      ] as const) {
+        await askAt(person, wrong)
+        const problem = choice(person, 'app').locator('.problem', { hasText: words })
+        await problem.waitFor()
+        assert.equal(await actor(person).count(), 0)
+        assert.equal(await choice(person, 'app').locator('[name=repo]').inputValue(), wrong)
+      }
+    }
+    await askAt(plain, repo)
+    assert.match(await actor(plain).innerText(), /^The app acts, not you at /)
+    assert.equal(await choice(plain, 'app').locator('details').getAttribute('open'), '')
+    await plain.close()
+    // An address that was asked about is one that can be gone back to.
+    await gil.page.goto(plain.page.url())
+    await gil.page.waitForFunction(() => document.getElementById('taken')?.textContent !== '')
+    assert.match(await actor(gil).innerText(), /^The app acts, not you at /)
+    assert.ok(!/gh[su]_/.test(await gil.page.content()))
+    await gil.close()
+  },
+)
+
 flow('without scripts the way is there all the same', async () => {
   const person = await Person.signIn(stack, 'plain', { org: 'empty', javaScriptEnabled: false })
   assert.deepEqual(await steps(person), ['user passed', 'org passed'])
@@ -215,6 +316,35 @@ flow('nothing sticks out and nothing jumps: 320 px, 200 %, both themes', async (
     await person.close()
   }
   await end(ada, 'org')
+  const repo = install('a-team-with-a-long-name', 'gwen')
+  stack.github.signIn('gwen')
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const person = await Person.signIn(stack, 'gwen', { colorScheme })
+    const { page } = person
+    if (colorScheme === 'light') {
+      await person.connect('app')
+      await askAt(person, repo)
+      await actor(person).waitFor()
+      await loseGrant(person)
+    }
+    for (const [name, width] of [
+      ['wide', 1_000],
+      ['narrow', 320],
+    ] as const) {
+      await page.setViewportSize({ width, height: 900 })
+      await page.goto(`${stack.local.address}/`)
+      await page.waitForFunction(() => document.getElementById('taken')?.textContent !== '')
+      await open(person)
+      await askAt(person, repo)
+      await choice(person, 'app').locator('[data-acts=installation]').waitFor()
+      const room = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      )
+      assert.equal(room, 0, `${name} ${colorScheme} sticks out`)
+      await screenshot(page, `scope-acting-${name}-${colorScheme}`)
+    }
+    await person.close()
+  }
   for (const colorScheme of ['light', 'dark'] as const) {
     const person = await Person.signIn(stack, 'ada', { ...admin, colorScheme })
     await person.connect('local', 'org')

@@ -200,7 +200,7 @@ describe('the Worker itself, asked by git for a session’s credential', () => {
     host = await startGitHost({
       port: 0,
       folder: repositories,
-      user: 'git',
+      user: 'oauth2',
       async whose(token) {
         shown.push(token)
         return living.has(token) ? 'ada' : undefined

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { load, type Latchkey } from 'latchkey'
+import { seedRepository } from '../../wrangler/dev/git-host.ts'
 import type { InstallationControl } from '../servers/installation-control.ts'
 import { remote } from '../servers/remote.ts'
 import { command, run, Workspace } from './client.ts'
@@ -47,6 +48,8 @@ describe('a host that speaks as GitHub does', () => {
     await stage.connect('bob')
     for (const path of ['ada/one', 'ada/two', 'ada/empty', 'bob/one', 'shared/one'])
       await stage.upstream.create(path)
+    // For whoever only reads: it is never written to.
+    await seedRepository(`${stage.folder}/repositories`, 'ada/full', { file: 'read me\n' })
   })
   after(() => stage?.close())
 
@@ -127,12 +130,12 @@ describe('a host that speaks as GitHub does', () => {
     const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
     const [, typed = ''] = /```sh\n(export LATCHKEY_URL=https:[^]*?)```/.exec(readme) ?? []
     assert.notEqual(typed, '')
-    const { capability } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
+    const { capability } = await stage.mint('ada', { repo: repoOf(stage, 'ada/full'), can: ['fetch'] })
     const script = typed
       .replaceAll('https://keys.example', stage.address)
       .replace(/lkc1\S+/, capability)
       .replace('npx latchkey', `${process.execPath} ${command}`)
-      .replace('octo-org/hello', 'ada/one')
+      .replace('octo-org/hello', 'ada/full')
     const workspace = await Workspace.of(`${stage.folder}/reader`, '[user]\n')
     const env = {
       PATH: process.env['PATH'],
@@ -141,11 +144,14 @@ describe('a host that speaks as GitHub does', () => {
       GIT_TERMINAL_PROMPT: '0',
     }
     await run('sh', ['-euc', script], { cwd: workspace.folder, env })
-    assert.equal(await workspace.read('one/file2'), '2\n')
+    assert.equal(await workspace.read('full/file'), 'read me\n')
   })
 
   test('every protocol version, and a request that is compressed', async () => {
-    const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
+    const { capability, remote } = await stage.mint('ada', {
+      repo: repoOf(stage, 'ada/full'),
+      can: ['fetch'],
+    })
     const workspace = await stage.workspace('versions', capability)
     for (const version of ['0', '1', '2']) {
       await workspace.must(['-c', `protocol.version=${version}`, 'clone', '-q', remote, `v${version}`])
@@ -168,7 +174,10 @@ describe('a host that speaks as GitHub does', () => {
   })
 
   test('a body that comes in chunks, and one that waits to be asked for', async () => {
-    const { capability, remote } = await stage.mint('ada', { repo: repoOf(stage, 'ada/one'), can: ['fetch'] })
+    const { capability, remote } = await stage.mint('ada', {
+      repo: repoOf(stage, 'ada/full'),
+      can: ['fetch'],
+    })
     const posted = (headers: Readonly<Record<string, string>>) =>
       new Promise<{ status: number; text: string }>((resolve, reject) => {
         const type = { 'content-type': 'application/x-git-upload-pack-request', 'git-protocol': 'version=2' }
@@ -354,11 +363,11 @@ describe('a host that speaks as GitHub does', () => {
     })
     assert.equal(repo, `${one}.git`)
     const { capability } = await stage.mint('ada', usual)
-    const token = stage.upstream.seen
-      .map(({ headers }) => headers.authorization ?? '')
-      .find((text) => text !== '')
+    const token = await stage.ask('ada', 'POST', '/api/connections/github/token', {})
+    const { accessToken } = (await token.json()) as { accessToken: string }
+    assert.match(accessToken, /^ghu_/)
     const claims = Buffer.from(capability.split('.')[2]!, 'base64url').toString()
-    assert.ok(!claims.includes(Buffer.from(token!.slice(6), 'base64').toString().split(':')[1]!))
+    assert.ok(!claims.includes(accessToken))
     assert.deepEqual(Object.keys(JSON.parse(claims) as object), [
       'for',
       'sub',

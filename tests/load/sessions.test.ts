@@ -88,7 +88,7 @@ test(`${kills} kills`, { timeout: 240_000 }, async () => {
       assert.deepEqual([open, admitted], [2, 2])
       assert.equal((counts as Said)['marked'], 0)
       const login = await insist(`${session}/credential`, { url })
-      assert.deepEqual(login, { username: 'git', password: `${canary}-2` }, `round ${round}`)
+      assert.deepEqual(login, { username: 'oauth2', password: `${canary}-2` }, `round ${round}`)
     }
     assert.ok(cut > 0, 'no kill came in between')
 

@@ -159,7 +159,7 @@ test('a person goes with their runs and sessions: nothing that names them is lef
     expect(lines.filter((line) => line.includes('canary') && !others.test(line))).toEqual([])
     for (const key of ledgers) expect(lines.join('\n')).not.toContain(key)
     // No connection waits for a thread that is gone.
-    expect(lines.filter((line) => line.startsWith('VAULT.watcher'))).toEqual([])
+    expect(lines.filter((line) => line.startsWith('VAULT.run_watcher'))).toEqual([])
     expect(await indexed()).toBe(1)
   }
   await gone()

@@ -512,6 +512,105 @@ test('T30 a capability without anybody’s login, and one that a disconnect ends
   expect(await discover(minted)).toMatchObject({ status: 401, shown: undefined })
 })
 
+// Sessions -------------------------------------------------------------------------------------------
+
+const begin = async (person: Person, id: string, repo: string, more: object = {}): Promise<void> => {
+  const repository = { kind: 'github', url: repo }
+  const body = { messageId: crypto.randomUUID(), turn: 'go on', mode: 'code', repository, ...more }
+  expect((await post(person, `/api/sessions/${id}/messages`, body)).status).toBe(200)
+}
+const login = async (person: Person, id: string, url: string, more: object = { provider }) => {
+  const response = await post(person, `/api/sessions/${id}/credential`, { url, ...more })
+  if (!response.ok) return `${response.status} ${await errorOf(response)}`
+  return (await response.json()) as { username: string; password: string; acts?: string; reason?: string }
+}
+
+test('T29 T51 a session: the person until their token fails, then the app, for as long as the session is', async () => {
+  const ada = { subject: fresh('ada') }
+  const [team, other] = [fresh('Team'), fresh('other')]
+  const [repo, elsewhere] = [repoOf(team), repoOf(other)]
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+  const members = [ada.subject]
+  const id = await github.install({ account: team, repositories: ['one'], members })
+  expect(await login(ada, 's-1', repo)).toBe('404 not_found')
+  await begin(ada, 's-1', repo)
+  expect(await login(ada, 's-1', repo)).toBe('404 not_connected')
+  await connect(ada)
+  const own = { username: 'x-access-token', acts: 'user', reason: 'user_token' }
+  expect(await login(ada, 's-1', repo)).toEqual({ ...own, password: expect.stringMatching(/^ghu_/) })
+  expect(await mintings(id)).toEqual([])
+
+  await loseGrant(ada)
+  const first = await login(ada, 's-1', repoOf(team.toLowerCase(), 'ONE'))
+  const password = expect.stringMatching(/^ghs_/) as string
+  const app = { username: 'x-access-token', acts: 'installation', password }
+  expect(first).toEqual({ ...app, reason: 'refresh_failed' })
+  expect(await github.isInstallationToken(typeof first === 'string' ? '' : first.password)).toBe(true)
+  expect(await login(ada, 's-1', repo)).toEqual({ ...app, reason: 'downgraded_before' })
+  // A new login does not bring the person back to it, but to every other repository and session.
+  await connect(ada)
+  expect(await login(ada, 's-1', repo)).toEqual({ ...app, reason: 'downgraded_before' })
+  expect(await login(ada, 's-1', elsewhere)).toMatchObject(own)
+  await begin(ada, 's-2', repo)
+  expect(await login(ada, 's-2', repo)).toMatchObject(own)
+  expect(warn.mock.calls.map(([line]) => JSON.parse(String(line)) as unknown)).toEqual([
+    { event: 'acts_as_app', provider, reason: 'refresh_failed' },
+  ])
+  // Another installation at the same place is looked up; without any there is nobody.
+  await happens('deleted', id)
+  await github.removeInstallation(id)
+  await forgetLists(vault('user', ada.subject))
+  expect(await login(ada, 's-1', repo)).toBe('404 not_connected')
+  await github.install({ account: team, repositories: ['one'], members })
+  await forgetLists(vault('user', ada.subject))
+  expect(await login(ada, 's-1', repo)).toEqual({ ...app, reason: 'downgraded_before' })
+
+  // A later session of that name begins anew, and nothing of this one stays.
+  const headers = { authorization: assertion({ ...ada, kind: 'human' }), ...json }
+  await ask('/api/sessions/s-1', { method: 'DELETE', headers })
+  expect(await login(ada, 's-1', repo)).toBe('404 not_found')
+  await begin(ada, 's-1', repo)
+  expect(await login(ada, 's-1', repo)).toMatchObject(own)
+  expect(warn).toHaveBeenCalledTimes(1)
+})
+
+test('T28 a session gives its owner alone what a connection has, and a capability is not traded for it', async () => {
+  const [ada, bob] = [{ subject: fresh('ada') }, { subject: fresh('bob') }]
+  const team = fresh('team')
+  const repo = repoOf(team)
+  await github.install({ account: team, repositories: ['one'], members: [ada.subject] })
+  await connect(ada)
+  await begin(ada, 's-1', repo)
+  expect(await login(bob, 's-1', repo)).toBe('404 not_found')
+  await begin(bob, 's-1', repo)
+  expect(await login(bob, 's-1', repo)).toBe('404 not_connected')
+  const { capability } = await mint(ada, repo, { can: ['fetch', 'push'] })
+  const traded = await ask('/api/sessions/s-1/credential', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${capability}`, ...json },
+    body: JSON.stringify({ url: repo }),
+  })
+  expect(`${traded.status} ${await errorOf(traded)}`).toBe('404 not_found')
+  // Several providers reach that host, and which one is meant is not guessed.
+  expect(await login(ada, 's-1', repo, {})).toBe('400 request_invalid')
+  expect(await login(ada, 's-1', repo, { provider: 1 })).toBe('400 request_invalid')
+  expect(await login(ada, 's-1', repo, { provider: 'nobody-knows' })).toMatch(/^404 /)
+  expect(await login(ada, 's-1', repo, { provider: 'hooked' })).toBe('403 repo_host_not_allowed')
+  // What a message brought for the repository is what is used there, unless the connection is asked for.
+  await begin(ada, 's-2', repo, { repository: { kind: 'git', url: repo }, gitToken: 'brought-along' })
+  expect(await login(ada, 's-2', repo, {})).toEqual({ username: 'oauth2', password: 'brought-along' })
+  expect(await login(ada, 's-2', repo)).toMatchObject({ acts: 'user' })
+  // Where no app is, nothing is said of who acts.
+  await connect(ada, { name: 'quiet' })
+  expect(Object.keys(await login(ada, 's-1', repo, { provider: 'quiet' })).sort()).toEqual([
+    'password',
+    'username',
+  ])
+  await github.failMinting(503)
+  await loseGrant(ada)
+  expect(await login(ada, 's-1', repo)).toBe('503 temporarily_unavailable')
+})
+
 test('a service binding is told the same', async () => {
   const ada = { subject: fresh('ada'), kind: 'human' } as const
   const team = fresh('team')
@@ -521,6 +620,9 @@ test('a service binding is told the same', async () => {
   const { Latchkey } = exports
   const got = await Latchkey.token(ada, provider, { repo, as: 'installation' })
   expect(got.ok && got.value.installation).toBe(String(id))
+  await begin(ada, 's-1', repo)
+  const login = await Latchkey.sessionCredential(ada, 's-1', { url: repo, provider })
+  expect(login).toMatchObject({ ok: true, value: { acts: 'user', reason: 'user_token' } })
   const why = await Latchkey.why(ada, provider, undefined, repo)
   expect(why.ok && why.value.acting).toMatchObject({ source: 'user', reason: 'user_token' })
 })

@@ -27,8 +27,8 @@ async function connect(name: string): Promise<void> {
   const browser = await Browser.of({ subject: 'alex' })
   expect((await browser.connect(name)).get('connected')).toBe(name)
 }
-async function start(name: string, threadId = 't'): Promise<string> {
-  const body = { threadId, clientKey: `k-${threadId}`, background: true, uses: [{ provider: name }] }
+async function start(name: string, threadId = 't', clientKey = `k-${threadId}`): Promise<string> {
+  const body = { threadId, clientKey, background: true, uses: [{ provider: name }] }
   const { runId } = (await (await send('/api/runs', body)).json()) as { runId: string }
   // In the background it may be silent for 90 s.
   await send(`/api/runs/${runId}/heartbeat`)
@@ -88,7 +88,7 @@ test('T60: idle for longer than its provider allows, it ends its runs once, with
   await runInDurableObject(vault('lapsing'), (object) => object.alarm())
   for (const runId of runs) expect(await follow(runId)).toHaveLength(1)
   const left = await runInDurableObject(vault('lapsing'), (_, { storage }) =>
-    storage.sql.exec('SELECT * FROM watcher').toArray(),
+    storage.sql.exec('SELECT * FROM run_watcher').toArray(),
   )
   expect(left).toEqual([])
 })
@@ -142,6 +142,58 @@ test('one that nothing can renew ends its runs with its access token', async () 
   expect(await runDurableObjectAlarm(vault('short'))).toBe(true)
   await vi.waitFor(async () => expect(await view(runId)).toMatchObject({ cause: 'connection_idle' }))
   expect(await follow(runId)).toHaveLength(1)
+})
+
+const watchers = (name: string) =>
+  runInDurableObject(vault(name), (_, { storage }) =>
+    storage.sql.exec<{ run: string }>('SELECT run FROM run_watcher').toArray(),
+  )
+
+test('a run that has ended is not waited for any more, however it ended; one that goes on is', async () => {
+  await connect('lapsing')
+  const end = (await expiry('lapsing')) + hour
+  at(end - 30_000)
+  const waits = async (...runs: string[]) =>
+    await vi.waitFor(async () => expect((await watchers('lapsing')).map(({ run }) => run)).toEqual(runs))
+  const steady = await start('lapsing', 'steady')
+  for (const [n, [verb, body]] of [
+    ['finish', {}],
+    ['finish', { kind: 'error' }],
+    ['abort', {}],
+  ].entries() as ArrayIterator<[number, [string, object]]>) {
+    // In one thread and in one moment, one after the other.
+    const first = await start('lapsing', 't', `first-${n}`)
+    expect(await watchers('lapsing')).toHaveLength(2)
+    expect((await send(`/api/runs/${first}/${verb}`, body)).ok).toBe(true)
+    const second = await start('lapsing', 't', `second-${n}`)
+    const both = [steady, second].sort()
+    await vi.waitFor(async () =>
+      expect((await watchers('lapsing')).map(({ run }) => run).sort()).toEqual(both),
+    )
+    await send(`/api/runs/${second}/finish`)
+    await waits(steady)
+  }
+  // Dead of silence, which is found out by whoever looks.
+  const silent = await start('lapsing', 'silent')
+  for (const ms of [91_000, 200_000]) {
+    at(end - 30_000 + ms)
+    await Promise.all([silent, steady].map(view))
+  }
+  expect((await view(silent)).status).toBe('errored')
+  expect((await view(steady)).status).toBe('errored')
+  await waits()
+  // Nobody's run waits, so nobody asks the provider what has become of it.
+  await endGrant('lapsing')
+  at(end + 2 * hour)
+  await runInDurableObject(vault('lapsing'), (object) => object.alarm())
+  expect((await vault('lapsing').status())!.status).toBe('connected')
+})
+
+test('a start that loses against another one waits for nothing', async () => {
+  await connect('lapsing')
+  const runs = await Promise.all(Array.from({ length: 5 }, () => start('lapsing', 'same')))
+  expect(new Set(runs).size).toBe(1)
+  await vi.waitFor(async () => expect(await watchers('lapsing')).toEqual([{ run: runs[0] }]))
 })
 
 test('without a run that uses it nobody is asked, and a run that starts too late hears of it at once', async () => {

@@ -346,6 +346,171 @@ test('where connecting is switched off no link is made, and one that is there le
   expect([pressed.status, await pressed.text()]).toEqual([200, expect.stringContaining('turned off')])
 })
 
+// The maker's role ------------------------------------------------------------------------------------
+
+const acting = (
+  fields: { subject: string; org?: string; role?: string },
+  kind: 'human' | 'service' = 'human',
+) => ({
+  authorization: assertion({ ...fields, kind }),
+  ...json,
+})
+const olga = { subject: 'olga', org: 'acme', role: 'owner' }
+const ann = { ...olga, subject: 'ann' }
+const createFor = async (person: typeof olga, owner: 'user' | 'org' = 'org'): Promise<Created> => {
+  const body = JSON.stringify({ provider: 'good', owner })
+  const response = await ask('/api/connect-links', { method: 'POST', headers: acting(person), body })
+  expect(response.status).toBe(201)
+  return await response.json()
+}
+const stateFor = async (person: { subject: string; org?: string; role?: string }, id: string) =>
+  ((await (await ask(`/api/connect-links/${id}`, { headers: acting(person) })).json()) as LinkItem).state
+const members = (
+  method: 'PUT' | 'DELETE',
+  body: object = {},
+  { org = 'acme', user = 'olga', headers = acting({ subject: 'ops' }, 'service') } = {},
+) => {
+  const path = `/api/orgs/${encodeURIComponent(org)}/members/${encodeURIComponent(user)}`
+  return ask(path, { method, headers, body: JSON.stringify(body) })
+}
+const isConnected = async (): Promise<boolean> =>
+  (await vault('acme', 'org').status())?.status === 'connected'
+const signIn = (browser: Browser, fields: Record<string, string>) =>
+  browser.ask('/dev/sign-in', {
+    method: 'POST',
+    headers: { ...form, ...ownOrigin },
+    body: new URLSearchParams(fields).toString(),
+  })
+
+test.each(['PUT', 'DELETE'] as const)(
+  'T22 %s: with its maker’s role an organisation’s link ends, and what is on its way is not let in',
+  async (method) => {
+    const [mine, used, anns, own] = [
+      await createFor(olga),
+      await createFor(olga),
+      await createFor(ann),
+      await createFor(olga, 'user'),
+    ]
+    const visitor = new Browser()
+    expect((await visitor.finish(await authorized(visitor, used.url))).get('connected')).toBe('good')
+    const late = new Browser()
+    const callback = await authorized(late, mine.url)
+    if (method === 'PUT') {
+      for (const role of ['owner', 'admin'])
+        expect(await (await members('PUT', { role })).json()).toMatchObject({ complete: true, links: 0 })
+      expect(await stateFor(ann, mine.id)).toBe('pending')
+      const receipt = await members('PUT', { role: 'member' })
+      expect([receipt.status, await receipt.json()]).toEqual([
+        200,
+        { at: expect.any(Number), complete: true, links: 1 },
+      ])
+      // What is connected is the organisation's.
+      expect(await isConnected()).toBe(true)
+      await vault('acme', 'org').erase()
+    } else {
+      expect((await members('DELETE')).status).toBe(200)
+    }
+    expect((await late.finish(callback)).get('error')).toBe('not_allowed')
+    expect(await isConnected()).toBe(false)
+    expect(await stateFor(ann, mine.id)).toBe('expired')
+    const page = await ask(path(mine.url))
+    expect([page.status, await page.text()]).toEqual([410, expect.stringContaining('This link is over')])
+    expect((await press(new Browser(), mine.url)).status).toBe(410)
+    // What came of one stays said, and nobody else's is touched, nor what is their own.
+    expect(await stateFor(ann, anns.id)).toBe('pending')
+    expect(await stateFor(olga, own.id)).toBe('pending')
+    const browser = new Browser()
+    expect((await browser.finish(await authorized(browser, anns.url))).get('connected')).toBe('good')
+    // Said again, there is nothing left; with the role back, a new one is made and is good.
+    expect(await (await members('PUT', { role: 'member' })).json()).toMatchObject({ links: 0 })
+    at(Date.now() + 2_000)
+    const next = await createFor(olga)
+    expect((await browser.finish(await authorized(browser, next.url))).get('connected')).toBe('good')
+    // An hour later nothing of it is left.
+    at(mine.expiresAt)
+    expect(await runDurableObjectAlarm(link(mine.id))).toBe(true)
+    at(mine.expiresAt + hour)
+    expect(await runDurableObjectAlarm(link(mine.id))).toBe(true)
+    expect(await runDurableObjectAlarm(link(mine.id))).toBe(false)
+  },
+)
+
+test('T22 a link’s maker who comes with another role is noticed wherever they come', async () => {
+  const member = { ...olga, role: 'member' }
+  // At the button, where nobody else's role says anything.
+  const first = await createFor(olga)
+  const other = await Browser.of({ subject: 'max', org: 'acme', role: 'member' })
+  expect((await press(other, first.url)).status).toBe(303)
+  const elsewhere = await Browser.of({ ...member, org: 'zeta' })
+  expect((await press(elsewhere, first.url)).status).toBe(303)
+  const maker = await Browser.of(member)
+  const pressed = await press(maker, first.url)
+  const end = new URL(pressed.headers.get('location') ?? '', baseUrl)
+  expect([pressed.status, end.pathname, end.searchParams.get('error')]).toEqual([303, '/link', 'not_allowed'])
+  expect(await (await ask(`${end.pathname}${end.search}`)).text()).toContain('may no longer do so')
+  expect(await stateFor(ann, first.id)).toBe('expired')
+  expect((await press(other, first.url)).status).toBe(410)
+
+  // On the way back from the authorization server.
+  at(Date.now() + 2_000)
+  const second = await createFor(olga)
+  const browser = await Browser.of(olga)
+  const callback = await authorized(browser, second.url)
+  await signIn(browser, member)
+  expect((await browser.finish(callback)).get('error')).toBe('not_allowed')
+  expect(await isConnected()).toBe(false)
+
+  // When they ask what came of it.
+  at(Date.now() + 2_000)
+  const third = await createFor(olga)
+  const begun = await authorized(other, third.url)
+  expect(await stateFor(olga, third.id)).toBe('pending')
+  expect(await stateFor(member, third.id)).toBe('expired')
+  expect((await other.finish(begun)).get('error')).toBe('not_allowed')
+  expect(await isConnected()).toBe(false)
+
+  // One that is good is good for its maker too.
+  at(Date.now() + 2_000)
+  const fourth = await createFor(olga)
+  await signIn(browser, olga)
+  expect((await browser.finish(await authorized(browser, fourth.url))).get('connected')).toBe('good')
+})
+
+test('T22 who may say that a role is another: services, a bound one of its own organisation', async () => {
+  const { id } = await createFor(olga)
+  const refused = async (answer: Promise<Response>): Promise<string> => {
+    const response = await answer
+    return `${response.status} ${await errorOf(response)}`
+  }
+  const role = { role: 'member' }
+  for (const headers of [acting(olga), acting(ann), acting({ ...ann, org: 'zeta' }, 'service')])
+    expect(await refused(members('PUT', role, { headers }))).toBe('403 not_allowed')
+  for (const body of [{}, { role: 1 }, { role: 'member', more: 1 }, []])
+    expect(await refused(members('PUT', body))).toBe('400 request_invalid')
+  for (const who of [{ org: 'a\u0000' }, { user: 'a\u007f' }, { user: 'x'.repeat(256) }])
+    expect(await refused(members('PUT', role, who))).toMatch(/^400 /)
+  expect(await refused(members('PUT', role, { headers: { ...json } as never }))).toMatch(/^40[13] /)
+  expect(await (await members('PUT', role, { org: 'zeta' })).json()).toMatchObject({ links: 0 })
+  expect(await stateFor(olga, id)).toBe('pending')
+  // A vault that does not answer is said, and tried again.
+  const rename = (from: string, to: string) =>
+    runInDurableObject(vault('acme', 'org'), (_, { storage }) => {
+      storage.sql.exec(`ALTER TABLE ${from} RENAME TO ${to}`)
+    })
+  vi.spyOn(console, 'error').mockImplementation(() => undefined)
+  await rename('departure', 'kept')
+  const failed = await members('PUT', role)
+  expect([failed.status, await failed.json()]).toMatchObject([202, { complete: false, links: 0 }])
+  await rename('kept', 'departure')
+  const made = await exports.Latchkey.changeRole(
+    { subject: 'ops', kind: 'service' },
+    'acme',
+    'olga',
+    'member',
+  )
+  expect(made).toMatchObject({ ok: true, value: { complete: true, links: 1 } })
+})
+
 test('a service binding has the same two verbs', async () => {
   const alex = { subject: 'alex', kind: 'human' } as const
   const { Latchkey } = exports

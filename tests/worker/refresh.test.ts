@@ -174,6 +174,53 @@ test('T45 rotate and report-rejected mean the generation they name; a stale one 
   })
 })
 
+test('a report that is refused twice costs one redemption, not one for every request', async () => {
+  await connected()
+  const endpoint = `${inject('tokenServer')}/exchanged`
+  const exchanged = async (): Promise<number> => ((await (await fetch(endpoint)).json()) as string[]).length
+  const before = await exchanged()
+  const spent = async (): Promise<number> => (await exchanged()) - before
+  const report = async (generation: Grant['generation']): Promise<string | Grant> => {
+    const response = await post('report-rejected', { generation })
+    return response.ok ? ((await response.json()) as Grant) : `${response.status} ${await errorOf(response)}`
+  }
+  const of = ({ generation }: Grant) => ({ generation })
+  const first = await grant()
+  // Of many at once that mean the same one, one redeems.
+  const instead = await Promise.all([1, 2, 3].map(() => grant('report-rejected', of(first))))
+  expect(new Set(instead.map(({ accessToken }) => accessToken)).size).toBe(1)
+  const second = instead[0]!
+  expect(await spent()).toBe(1)
+  for (let n = 0; n < 3; n += 1) expect(await report(second.generation)).toBe('403 upstream_refused')
+  expect(await Promise.all([1, 2, 3].map(() => report(second.generation)))).toEqual(
+    Array(3).fill('403 upstream_refused'),
+  )
+  expect(await spent()).toBe(1)
+  // It is the pair that is marked: everything else about it is as it was, and what came before it is stale.
+  expect((await grant()).accessToken).toBe(second.accessToken)
+  expect(await report(first.generation)).toMatchObject({ accessToken: second.accessToken })
+  expect(await spent()).toBe(1)
+  // A usual refresh makes a new one, and the old one is stale, marked or not.
+  const third = await grant('rotate', of(second))
+  expect(await report(second.generation)).toMatchObject({ accessToken: third.accessToken })
+  expect(await spent()).toBe(2)
+  const fourth = await grant('report-rejected', of(third))
+  expect(fourth.generation.version).toBe(4)
+  expect(await report(fourth.generation)).toBe('403 upstream_refused')
+  // For fifteen minutes, to the millisecond.
+  const until = (await query('SELECT max(until) AS until FROM refused_pair')) as [{ until: number }]
+  at(until[0].until - 1)
+  expect(await report(fourth.generation)).toBe('403 upstream_refused')
+  vi.setSystemTime(until[0].until)
+  expect(await report(fourth.generation)).toMatchObject({ generation: { version: 5 } })
+  expect(await spent()).toBe(4)
+  // A new login is a new pair.
+  vi.useRealTimers()
+  await connected()
+  const anew = await grant()
+  expect((await grant('report-rejected', of(anew))).generation.version).toBe(2)
+})
+
 test.each([
   [{}],
   [{ generation: null }],

@@ -40,6 +40,7 @@ const routes: readonly (readonly [string, readonly string[]])[] = [
   ['/api/connect-links/x', ['GET', 'HEAD']],
   ['/link', ['GET', 'HEAD']],
   ['/link/x', ['GET', 'HEAD', 'POST']],
+  ['/api/orgs/acme/members/ada', ['PUT', 'DELETE']],
   ['/api/retention', ['GET', 'HEAD']],
   ['/retention', ['GET', 'HEAD']],
 ]

@@ -558,7 +558,7 @@ describe('how a run ends', () => {
       vaultName(baseUrl, { owner: { kind: 'user', id: 'alex' }, provider: 'good' }),
     )
     const left = await runInDurableObject(vault, (_, { storage }) =>
-      storage.sql.exec('SELECT * FROM watcher').toArray(),
+      storage.sql.exec('SELECT * FROM run_watcher').toArray(),
     )
     expect(left).toEqual([])
     const key = { owner: { kind: 'user', id: 'alex' }, provider: 'good' } as const

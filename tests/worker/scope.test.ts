@@ -668,6 +668,7 @@ test(
           ? [{ person, run: () => remove(person, 'user') }]
           : []),
         { person, run: () => send(person, 'DELETE', '/api/orgs/acme/members/ada') },
+        { person, run: () => send(person, 'PUT', '/api/orgs/acme/members/ada', { role: 'member' }) },
         { person, run: () => send(person, 'DELETE', '/api/orgs/zeta/members/zed') },
         ...acrossGit(person),
         ...acrossSessions(person),

@@ -57,7 +57,7 @@ const state = async (subject = 'alex', id = 's-1'): Promise<SessionState> =>
 const next = async (): Promise<Next> => (await (await send('next')).json()) as Next
 const login = async (subject = 'alex', id = 's-1', wanted = url): Promise<unknown> =>
   told(await send('credential', { url: wanted }, subject, id))
-const loggedIn = (password: string) => ({ username: 'git', password })
+const loggedIn = (password: string) => ({ username: 'oauth2', password })
 
 type Dump = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>
 const hex = (bytes: ArrayBuffer): string => new Uint8Array(bytes).toHex()
@@ -608,6 +608,23 @@ test('T38 the names of sessions', async () => {
       ok: false,
       code: 'name_invalid',
     })
+})
+
+test('each host is told the user name that it wants beside a token, as the core knows it', async () => {
+  for (const [host, username] of [
+    ['github.com', 'x-access-token'],
+    ['gitlab.com', 'oauth2'],
+    ['bitbucket.org', 'x-token-auth'],
+    // GitLab takes a token of OAuth's under no other name, wherever it runs; Gitea looks at none.
+    ['git.example', 'oauth2'],
+    ['git.example:8443', 'oauth2'],
+  ] as const) {
+    const there = `https://${host}/team/repo.git`
+    const body = message('m-1', { repository: { kind: 'git', url: there }, gitToken: tokens.older })
+    const id = `s-${host.replaceAll(/[.:]/g, '-')}`
+    expect(await told(await post(body, 'alex', id)), host).toMatchObject({ credential: 'stored' })
+    expect(await login('alex', id, there), host).toEqual({ username, password: tokens.older })
+  }
 })
 
 test('the credential as it is now, for its owner and for whoever holds a capability of the session', async () => {

@@ -9,6 +9,8 @@ import { seeded } from './place.ts'
 import { publishVerifier } from './publish-verifier.ts'
 import { localSecrets, type Secrets } from './secrets.ts'
 
+type Variables = Readonly<Record<string, string>>
+
 export interface LocalOptions {
   readonly port: number
   readonly issuerPort: number
@@ -19,6 +21,8 @@ export interface LocalOptions {
   readonly stateDirectory: string
   /** Adds the provider `local-form`: the same server, answering with `response_mode=form_post`. */
   readonly formPost?: boolean
+  /** Beside it: providers that run elsewhere, by their names, and their secrets. */
+  readonly others?: { readonly providers: Readonly<Record<string, object>>; readonly vars: Variables }
   readonly onLine?: (line: string) => void
 }
 
@@ -67,6 +71,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         authorizationServer.issuer,
         git?.address,
         options.formPost ? secrets.LOCAL_CLIENT_SECRET : undefined,
+        options.others,
       ),
       ...(options.onLine && { onLine: options.onLine }),
     })
@@ -132,6 +137,7 @@ function workerVars(
   issuer: string,
   gitUrl: string | undefined,
   formSecret: string | undefined,
+  others: LocalOptions['others'],
 ): Record<string, string> {
   const provider = {
     profile: 'generic',
@@ -146,12 +152,18 @@ function workerVars(
     ...(gitUrl !== undefined && { gitUrl }),
   }
   const form = { 'local-form': { ...provider, title: 'Local form', responseMode: 'form_post' } }
+  const providers = {
+    local: { ...provider, title: 'Local' },
+    ...(formSecret && form),
+    ...others?.providers,
+  }
   return {
     LATCHKEY_DEV: '1',
     ENABLE_CONNECT: 'true',
     PUBLIC_BASE_URL: address,
-    LATCHKEY_PROVIDERS: JSON.stringify({ local: { ...provider, title: 'Local' }, ...(formSecret && form) }),
+    LATCHKEY_PROVIDERS: JSON.stringify(providers),
     ...(formSecret && { LOCAL_FORM_CLIENT_SECRET: formSecret }),
+    ...others?.vars,
   }
 }
 

@@ -6,6 +6,7 @@
  * @typedef {import('./view.js').Connection} Connection
  * @typedef {import('./view.js').Proof} Proof
  * @typedef {import('./view.js').Why} Why
+ * @typedef {import('./view.js').Asked} Asked
  */
 import {
   card,
@@ -57,6 +58,8 @@ let rows = []
 const proofs = new Map()
 /** @type {Why[]} */
 let reasons = []
+/** @type {Map<string, Asked>} the repository that was asked about last, by provider */
+const asked = new Map()
 /** What the reasons were last asked for. */
 let reasonsFor = ''
 /** @type {Map<string, string>} what each card was last drawn from */
@@ -195,17 +198,23 @@ const drawReasons = () => {
   const there = [...region.whys.querySelectorAll('.choice')]
   const names = there.map((node) => (node instanceof HTMLElement ? node.dataset.provider : ''))
   if (names.join() !== reasons.map(({ provider }) => provider).join()) {
-    region.whys.innerHTML = String(whys(me, reasons) || '')
+    region.whys.innerHTML = String(whys(me, reasons, [...asked.values()]) || '')
     return
   }
   for (const [index, why] of reasons.entries()) {
-    const [old, fresh] = [there[index], element(String(choice(me, titleOf(me, why.provider), why)))]
-    if (!old || old.outerHTML === fresh.outerHTML) continue
-    const [before, after] = [old.querySelector('details'), fresh.querySelector('details')]
+    const title = titleOf(me, why.provider)
+    const [old, fresh] = [there[index], element(String(choice(me, title, why, asked.get(why.provider))))]
+    const [before, after] = [old?.querySelector('details'), fresh.querySelector('details')]
     if (before && after) after.open = before.open
-    const had = old.contains(document.activeElement)
+    if (!old || old.outerHTML === fresh.outerHTML) continue
+    // What is being typed stays, too.
+    const [typed, field] = [old.querySelector('.at [name=repo]'), fresh.querySelector('.at [name=repo]')]
+    if (typed instanceof HTMLInputElement && field instanceof HTMLInputElement) field.value = typed.value
+    const same = 'summary, input:not([type=hidden]), button'
+    const focus = [...old.querySelectorAll(same)].indexOf(/** @type {Element} */ (document.activeElement))
     old.replaceWith(fresh)
-    if (had) fresh.querySelector('summary')?.focus({ preventScroll: true })
+    const target = fresh.querySelectorAll(same)[focus]
+    if (target instanceof HTMLElement) target.focus({ preventScroll: true })
   }
 }
 
@@ -215,9 +224,44 @@ const refreshReasons = async () => {
   const facts = JSON.stringify([session, rows.map((row) => [keyOf(row), row.status])])
   if (facts === reasonsFor) return
   const names = session.providers.map(({ name }) => encodeURIComponent(name))
-  reasons = await Promise.all(names.map((name) => ask(`/api/connections/${name}/why`)))
+  const [all] = await Promise.all([
+    Promise.all(names.map((name) => ask(`/api/connections/${name}/why`))),
+    ...[...asked.values()].map(askActing),
+  ])
+  reasons = all
   reasonsFor = facts
   drawReasons()
+}
+
+/**
+ * Who acts there now; why that is not known is an answer too.
+ * @param {Asked} about
+ */
+const askActing = async ({ provider, repo }) => {
+  const path = `/api/connections/${encodeURIComponent(provider)}/why?repo=${encodeURIComponent(repo)}`
+  try {
+    const { acting } = await ask(path)
+    asked.set(provider, { provider, repo, acting })
+  } catch (error) {
+    const code = error instanceof Refusal ? error.code : 'temporarily_unavailable'
+    asked.set(provider, { provider, repo, code })
+  }
+}
+
+/** @param {HTMLFormElement} form */
+const showActing = async (form) => {
+  const button = form.querySelector('button')
+  const { why, repo } = Object.fromEntries(new FormData(form))
+  if (!session || !button || typeof why !== 'string' || typeof repo !== 'string') return form.submit()
+  if (button.ariaDisabled === 'true') return
+  button.ariaDisabled = 'true'
+  await askActing({ provider: why, repo })
+  button.ariaDisabled = null
+  drawReasons()
+  const told = [...region.whys.querySelectorAll('.choice')].find(
+    (node) => node instanceof HTMLElement && node.dataset.provider === why,
+  )
+  say(told?.querySelector('.actor, .problem')?.textContent ?? '')
 }
 
 /** Leaves the links alone that are right already, and with them the focus. */
@@ -411,9 +455,9 @@ const close = (details) => {
 
 document.addEventListener('submit', (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target)
-  if (form.dataset.action !== 'disconnect') return
+  if (form.dataset.action !== 'disconnect' && form.dataset.action !== 'acting') return
   event.preventDefault()
-  void disconnect(form)
+  void (form.dataset.action === 'disconnect' ? disconnect(form) : showActing(form))
 })
 
 document.addEventListener('click', (event) => {
@@ -478,6 +522,8 @@ const start = async () => {
     setTimeout(() => region.cards.querySelector('.waiting')?.removeAttribute('hidden'), wordsMs)
   }
   tick()
+  const [provider, repo] = [query.get('why'), query.get('repo')]
+  if (provider && repo) asked.set(provider, { provider, repo })
   if (!filled || region.who.childElementCount > 0) await refresh() // a page made for nobody asks nothing
 
   const told = outcome(query, session, rows)

@@ -49,7 +49,10 @@ export const linkView = (text, { token, link, title, place: asks, enabled, now }
     })
   if (link.state !== 'pending')
     return place(text, {
-      link: over('This link is over', 'A link works for one hour. Ask for a new one where you got it.'),
+      link: over(
+        'This link is over',
+        'A link works for one hour at most. Ask for a new one where you got it.',
+      ),
     })
   const end = new Date(link.expiresAt).toISOString()
   return place(text, {
@@ -97,6 +100,7 @@ const ends = {
   used_state: 'This link was already used. It works once.',
   expired_state: 'That took too long, so we stopped for safety. Open your link again, or ask for a new one.',
   invalid_state: 'This sign-in is not one we started. Open your link again.',
+  not_allowed: 'Whoever made this link may no longer do so. Ask an owner or admin for a new one.',
   other_browser: 'This sign-in was started in another browser. Open your link again in this one.',
 }
 

@@ -7,25 +7,31 @@
  * done is a button that carries `data-verb` and says why not. A choice carries `data-provider` and `data-outcome`, each
  * place on its way `data-place` and `data-step` (`taken`, `passed`, `stopped` or `unreached`).
  *
- * @typedef {{ name: string, title: string }} Provider
+ * @typedef {{ name: string, title: string, app?: boolean }} Provider `app`: it may act in a person's place
  * @typedef {{ subject: string, name?: string, org?: string, role?: string, dev: boolean,
  *   connectEnabled: boolean, providers: Provider[] }} Session
  * @typedef {{ provider: string, title: string, owner: { kind: 'user' | 'org', id: string }, account?: string | null,
- *   status: string, scopes?: string[] | null, connectedAt?: number | null, expiresAt?: number | null,
+ *   status: string, cause?: string, scopes?: string[] | null, connectedAt?: number | null, expiresAt?: number | null,
  *   refreshAt?: number | null, generation?: unknown, may?: readonly Permission[] }} Connection times in epoch ms
  * @typedef {{ verb: string, ok: boolean, rule: string, sentences: readonly string[] }} Permission
  * @typedef {{ readonly scope: string, readonly id: string }} Place
  * @typedef {{ provider: string, outcome: string, place: Place | null, places: readonly Place[],
  *   path: readonly { readonly rule: string, readonly scope?: string }[], sentences: readonly string[],
  *   gap: readonly string[] }} Why whose connection a call uses, as the core says it
+ * @typedef {{ source: string, path: readonly { readonly rule: string, readonly scope?: string }[],
+ *   sentences: readonly string[] }} Acting who acts at a repository, as the core says it
+ * @typedef {{ provider: string, repo: string, acting?: Acting | null | undefined, code?: string }} Asked about a
+ *   repository; `code`: why there is no answer
  * @typedef {'user' | 'org' | null} Shown whose connections; null: everybody's
  * @typedef {'checking' | 'verified' | 'failed'} Proof of the sign-in, made in this browser
  */
 import {
   absolute,
+  actsWords,
   chosenWords,
   knownStatus,
   ownerWords,
+  repositorySentence,
   scopeWords,
   sentence,
   statusWord,
@@ -151,6 +157,21 @@ const facts = (row, now) =>
   </dl>`
 
 /**
+ * What has happened to a sign-in that does not renew itself any more.
+ * @param {Connection} row
+ */
+const lapse = ({ title, cause }) => {
+  switch (cause) {
+    case 'lost_in_flight':
+      return `${title}’s answer was lost on its way here when this sign-in was renewed. Nothing is wrong with your account.`
+    case 'no_refresh_token':
+      return `This sign-in has run out, and ${title} gave nothing to renew it with.`
+    default:
+      return `${title} no longer accepts the saved sign-in.`
+  }
+}
+
+/**
  * @param {Session} session
  * @param {Connection} row
  * @param {boolean} replaces
@@ -169,7 +190,7 @@ const hint = (session, row, replaces) => {
     case 'disconnected':
       return `Connect to let work run ${whose} at ${title}.`
     case 'reconnect_required':
-      return `${title} no longer accepts the saved sign-in. Work that runs ${whose} waits until you reconnect.`
+      return `${lapse(row)} Work that runs ${whose} waits until you reconnect.`
     case 'revoked':
       return `Access was ended at ${title}. Connect again to let work run ${whose}.`
     case 'temporarily_unavailable':
@@ -464,19 +485,86 @@ const gapWords = (session, why) =>
     ? `${organisation(session)} has one. It is only used by work that asks for it.`
     : null
 
+/** @param {Why['path']} path */
+const traceOf = (path) => path.map(({ rule, scope }) => (scope ? `${rule}(${scope})` : rule)).join(' > ')
+
 /**
- * Whose connection a call uses: the way in a picture, then in sentences, then as it is kept in a log.
+ * @param {string} text
+ * @param {string} what for a screen reader
+ */
+const trace = (text, what) =>
+  html`<p class="trace">
+    <code>${text}</code>
+    <button class="button small" type="button" data-action="copy">
+      Copy<span class="sr"> ${what}</span>
+    </button>
+  </p>`
+
+/**
+ * Who acts with it: the person, or the app in their place. With an app it depends on the repository, which is asked for;
+ * a form, so that it works without scripts.
  * @param {Session} session
  * @param {string} title
  * @param {Why} why
+ * @param {Asked | undefined} asked
  */
-export const choice = (session, title, why) => {
+const actor = (session, title, why, asked) => {
+  const org = organisation(session)
+  /** @type {(source: string, at?: string) => Html} */
+  const told = (source, at) => {
+    const { words, mark } = actsWords(source, why.place?.scope, org)
+    return html`<p class="actor" data-acts="${source}">
+      ${icon(mark)}<span><b>${words}</b>${at && html` at <code>${at}</code>`}</span>
+    </p>`
+  }
+  if (!session.providers.find(({ name }) => name === why.provider)?.app)
+    return told(why.outcome === 'found' ? 'user' : why.outcome === 'lookup_failed' ? 'unknown' : 'none')
+  return html`<form class="at" action="/#why-${why.provider}" data-action="acting">
+      <input type="hidden" name="why" value="${why.provider}" />
+      <label>
+        <span>Who acts at which repository?</span>
+        <input
+          name="repo"
+          value="${asked?.repo}"
+          required
+          maxlength="1024"
+          autocomplete="off"
+          autocapitalize="none"
+          spellcheck="false"
+          placeholder="https://…/owner/name"
+        />
+      </label>
+      <button class="button">Show</button>
+    </form>
+    ${asked?.code && html`<p class="problem">${repositorySentence(asked.code, title)}</p>`}
+    ${
+      asked?.acting &&
+      html`${told(asked.acting.source, asked.repo)}
+        <ol class="reasons">
+          ${asked.acting.sentences.map((text) => html`<li>${text}</li>`)}
+        </ol>
+        ${trace(`${asked.acting.source}: ${traceOf(asked.acting.path)}`, `who acts at ${asked.repo}`)}`
+    }`
+}
+
+/**
+ * Whose connection a call uses: the way in a picture, then in sentences, then as it is kept in a log; and who acts.
+ * @param {Session} session
+ * @param {string} title
+ * @param {Why} why
+ * @param {Asked | undefined} [asked] about a repository
+ */
+export const choice = (session, title, why, asked) => {
   const org = organisation(session)
   const gap = gapWords(session, why)
-  const trace = why.path.map(({ rule, scope }) => (scope ? `${rule}(${scope})` : rule)).join(' > ')
   const { words, mark } = chosenWords(why.outcome, why.place?.scope, org)
-  return html`<li class="choice" data-provider="${why.provider}" data-outcome="${why.outcome}">
-    <details>
+  return html`<li
+    class="choice"
+    id="why-${why.provider}"
+    data-provider="${why.provider}"
+    data-outcome="${why.outcome}"
+  >
+    <details ${asked && 'open'}>
       <summary>
         <span class="title">${title}</span>
         <span class="status">${icon(mark)}${words}</span>
@@ -495,12 +583,8 @@ export const choice = (session, title, why) => {
       <ol class="reasons">
         ${why.sentences.map((text) => html`<li>${text}</li>`)} ${gap && html`<li>${gap}</li>`}
       </ol>
-      <p class="trace">
-        <code>${why.outcome}: ${trace}</code>
-        <button class="button small" type="button" data-action="copy">
-          Copy<span class="sr"> the way for ${title}</span>
-        </button>
-      </p>
+      ${trace(`${why.outcome}: ${traceOf(why.path)}`, `the way for ${title}`)}
+      ${actor(session, title, why, asked)}
     </details>
   </li>`
 }
@@ -508,13 +592,21 @@ export const choice = (session, title, why) => {
 /**
  * @param {Session} session
  * @param {readonly Why[]} all
+ * @param {readonly Asked[]} [asked]
  */
-export const whys = (session, all) =>
+export const whys = (session, all, asked = []) =>
   all.length > 0 &&
   html`<section aria-labelledby="of-whys">
     <h2 id="of-whys">Whose connection work uses</h2>
     <ul class="choices-made">
-      ${all.map((why) => choice(session, titleOf(session, why.provider), why))}
+      ${all.map((why) =>
+        choice(
+          session,
+          titleOf(session, why.provider),
+          why,
+          asked.find(({ provider }) => provider === why.provider),
+        ),
+      )}
     </ul>
   </section>`
 
@@ -599,13 +691,16 @@ export const place = (text, marks) =>
  * index.html, complete. `session` is null for a caller who is not signed in, `connections` is null when they could not
  * be read.
  * @param {string} text of index.html
- * @param {{ session: Session | null, connections: Connection[] | null, whys?: readonly Why[], query: URLSearchParams,
- *   now: number, dev?: boolean, code?: string }} facts `code` says why `connections` is null
+ * @param {{ session: Session | null, connections: Connection[] | null, whys?: readonly Why[], asked?: readonly Asked[],
+ *   query: URLSearchParams, now: number, dev?: boolean, code?: string }} facts `code` says why `connections` is null
  */
-export const connectionsPage = (text, { session, connections, whys: all = [], query, now, dev, code }) =>
+export const connectionsPage = (
+  text,
+  { session, connections, whys: all = [], asked, query, now, dev, code },
+) =>
   place(text, {
     switch: session && ownerSwitch(session, shownIn(query)),
-    whys: session && connections && whys(session, all),
+    whys: session && connections && whys(session, all, asked),
     notice: notice(outcome(query, session, connections ?? [])),
     who: session && who(session),
     // Elsewhere these want an assertion of the operator's own tools.

@@ -200,6 +200,47 @@ export const chosenWords = (outcome, scope, organisation) => {
   }
 }
 
+/**
+ * Who acts with a connection, and the shape that stands for it.
+ * @param {string} source `user`, `installation`, `none`, or what cannot be told
+ * @param {string | undefined} scope of the connection that is used
+ * @param {string} organisation
+ */
+export const actsWords = (source, scope, organisation) => {
+  const account =
+    scope === 'org'
+      ? `the account connected for ${organisation}`
+      : scope === 'deployment'
+        ? 'the deployment’s own account'
+        : 'you'
+  switch (source) {
+    case 'user':
+      return { words: account === 'you' ? 'You act' : `${capitalised(account)} acts`, mark: 'person' }
+    case 'installation':
+      return { words: `The app acts, not ${account}`, mark: 'app' }
+    case 'none':
+      return { words: 'Nobody can act', mark: 'not_connected' }
+    default:
+      return { words: 'Who acts cannot be told right now', mark: 'temporarily_unavailable' }
+  }
+}
+
+/**
+ * Why it cannot be said who acts at a repository.
+ * @param {string} code
+ * @param {string} title the provider's
+ */
+export const repositorySentence = (code, title) => {
+  switch (code) {
+    case 'repo_invalid':
+      return 'That is not the address of a repository. Copy it from where you see the repository.'
+    case 'repo_host_not_allowed':
+      return `That repository is not at ${title}. Check its address.`
+    default:
+      return sentence(code)
+  }
+}
+
 /** @param {string} text */
 const uncapitalised = (text) =>
   text.startsWith('Yours') || text.startsWith('The ') ? text.charAt(0).toLowerCase() + text.slice(1) : text

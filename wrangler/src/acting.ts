@@ -1,5 +1,15 @@
 /** Who acts at a repository: the person, or the app where it is installed. The core decides; here it is told what there is. */
-import type { Place, ProviderSettings, Rule, RulePath, TokenSourceChoice, TokenSourceFacts } from 'latchkey'
+import type {
+  Identity,
+  IdentityStep,
+  Place,
+  ProviderSettings,
+  Repo,
+  Rule,
+  RulePath,
+  TokenSourceChoice,
+  TokenSourceFacts,
+} from 'latchkey'
 import type { TokenResult } from 'latchkey/connection'
 import type { App } from './app.ts'
 import type { Minted } from './app-api.ts'
@@ -144,11 +154,49 @@ export async function actingAt(
   }
 }
 
+/** Where it is kept that the app acts for somebody. */
+export interface Keeper {
+  identity(): Promise<Identity>
+  /** True where it did not before. */
+  actAs(installation: string): Promise<boolean>
+}
+
+/** T51: who acts for a capability or in a session, once it has become the app, stays the app: where it is installed now. */
+export async function identify(
+  app: App,
+  { name: provider }: ProviderSettings,
+  keeper: Keeper,
+  { source, reason, installation }: Acting,
+): Promise<IdentityStep> {
+  const { installation: former, ...before } = await keeper.identity()
+  const identity = { ...before, ...(former !== undefined && former === installation && { installation }) }
+  const step = app.lk.scope.stepIdentity(identity, { source, reason }, installation)
+  if (step.persist && step.next.installation !== undefined) {
+    const isFirst = await keeper.actAs(step.next.installation)
+    if (step.warn && isFirst) console.warn(JSON.stringify({ event: 'acts_as_app', provider, reason }))
+  }
+  return step
+}
+
+/** The app's token, where it is known to be installed. */
+export function appToken(
+  app: App,
+  provider: ProviderSettings,
+  { installation, path }: Acting,
+  { name }: Repo,
+  minValidityMs: number,
+) {
+  if (installation !== undefined) return installationToken(app, provider, installation, name, minValidityMs)
+  if (path.some(({ rule }) => rule === 'lookup_failed'))
+    throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
+  throw new Refusal('not_connected')
+}
+
 export const installationOf = ({ env, config }: App, provider: string, id: string) =>
   env.INSTALLATION.getByName(installationName(config.baseUrl, { provider, id }))
 
 /** A token of the app's for one repository. Several installations are told outside as none, like one that is suspended. */
-export async function installationToken(
+async function installationToken(
   app: App,
   { name }: ProviderSettings,
   id: string,

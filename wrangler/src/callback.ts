@@ -10,7 +10,7 @@ import { redirectUri, type App } from './app.ts'
 import { readBinding } from './binding.ts'
 import { connectFlow } from './connect.ts'
 import { vaultOf } from './connections.ts'
-import { linkEnd, linkFlow } from './links.ts'
+import { linkEnd, linkFlow, mayStillAsk } from './links.ts'
 import { codeOf, type Code } from './refusal.ts'
 import { returnPath } from './return-path.ts'
 import type { Outcome } from './vault.ts'
@@ -135,6 +135,8 @@ async function complete(
         owner.kind,
         owner.kind === 'org' ? owner.id : undefined,
       )
+    if (state.flow === linkFlow && !(await mayStillAsk(app, principal, state)))
+      return { ok: false, code: 'not_allowed' }
     return await vaultOf(app, key).complete({
       subject: state.subject,
       nonce: plan.consume.nonce,

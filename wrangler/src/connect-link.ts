@@ -90,6 +90,15 @@ export class ConnectLink extends DurableObject<Env> {
     if (this.#row()) this.#sql.exec("UPDATE link SET state = 'completed'")
   }
 
+  /** Whoever made it may not make such a one any more; what came of it before stays. True where it was theirs. */
+  retract(subject: string): boolean {
+    const row = this.#row()
+    if (row?.state !== 'pending' || row.subject !== subject) return false
+    this.#sql.exec("UPDATE link SET state = 'expired'")
+    this.ctx.waitUntil(report(this.env, this.#name, this.#holdings()))
+    return true
+  }
+
   /** Its owner is erased: nothing of it stays. */
   async end(): Promise<void> {
     await this.#forget()

@@ -1,5 +1,6 @@
 /** What a caller may do with connections, whichever way the call came in. */
 import type {
+  Cause,
   Owner,
   OwnerScope,
   Place,
@@ -16,11 +17,13 @@ import type { NoToken, TokenResult } from 'latchkey/connection'
 import { deploymentToken, providerNamed, type App } from './app.ts'
 import {
   actingAt,
-  installationToken,
+  appToken,
+  identify,
   standingAs,
   standingOf,
   type Acting,
   type ActingFacts,
+  type Keeper,
   type Pin,
 } from './acting.ts'
 import { logFailure } from './failure.ts'
@@ -51,6 +54,8 @@ export interface ConnectionItem {
   readonly owner: Owner
   readonly account: string | null
   readonly status: ConnectionStatus['status'] | 'not_connected' | 'temporarily_unavailable'
+  /** Why it has to be connected again, where that is known. */
+  readonly cause?: Cause
   readonly scopes: string[]
   readonly connectedAt: number | null
   readonly expiresAt: number | null
@@ -211,12 +216,16 @@ const heldIn = (app: App, provider: ProviderSettings, found: readonly Looked[]) 
     ['deployment', deploymentToken(app, provider) === undefined ? 'nothing' : 'whole'],
   ])
 
-/** The first connection in the order of the provider's policy, or the one that is asked for. */
+/**
+ * The first connection in the order of the provider's policy, or the one that is asked for. With `keeper` and `repo` the
+ * app that acts once acts from then on.
+ */
 export function giveToken(
   app: App,
   principal: Principal,
   providerName: string,
   options: TokenOptions,
+  keeper?: Keeper,
 ): Promise<TokenGrant> {
   const { minValidityMs = 0, repo, as } = options
   if (!Number.isSafeInteger(minValidityMs) || minValidityMs < 0 || minValidityMs > longestValidityMs)
@@ -225,7 +234,7 @@ export function giveToken(
   const ask = (vault: string) => askToken(app, vault, minValidityMs)
   return repo === undefined
     ? grant(app, principal, providerName, options.owner, ask)
-    : grantAt(app, principal, providerName, { ...options, minValidityMs, repo }, ask)
+    : grantAt(app, principal, providerName, { ...options, minValidityMs, repo }, ask, keeper)
 }
 
 /** At a repository the app may act in the person's place. */
@@ -235,6 +244,7 @@ async function grantAt(
   providerName: string,
   { owner, minValidityMs, repo, as }: TokenOptions & { minValidityMs: number; repo: string },
   ask: (vault: string) => Promise<TokenResult>,
+  keeper: Keeper | undefined,
 ): Promise<TokenGrant> {
   const provider = providerNamed(app, providerName)
   const reference = repoOf(app, provider, repo)
@@ -255,23 +265,21 @@ async function grantAt(
     standing,
     as,
   )
-  const told = { reason: acting.reason, path: acting.path }
-  switch (acting.source) {
-    case 'user':
-      return { ...granted(own), acts: 'user', ...told }
-    case 'installation': {
-      const { installation = '', place } = acting
-      const token = await installationToken(app, provider, installation, reference.name, minValidityMs)
-      const { accessToken, expiresAt } = token
-      const source = place?.scope as OwnerKind
-      const rest = { generation: null, source, obtained: 'stored', installation, ...told } as const
-      return { accessToken, expiresAt, acts: 'installation', ...rest }
-    }
-    case 'none':
-      // The person's own token would be good, and may not be used there.
-      if (standing === 'good') throw new Refusal('not_allowed')
-      return granted(own)
+  const step = keeper && (await identify(app, provider, keeper, acting))
+  const path = step?.path ?? acting.path
+  const told = { reason: step?.path[0]?.rule ?? acting.reason, path }
+  if ((step?.next.acts ?? acting.source) === 'installation') {
+    const token = await appToken(app, provider, acting, reference, minValidityMs)
+    const { accessToken, expiresAt } = token
+    const { installation = '', place } = acting
+    const source = place?.scope as OwnerKind
+    const rest = { generation: null, source, obtained: 'stored', installation, ...told } as const
+    return { accessToken, expiresAt, acts: 'installation', ...rest }
   }
+  if (acting.source === 'user') return { ...granted(own), acts: 'user', ...told }
+  // The person's own token would be good, and may not be used there.
+  if (standing === 'good') throw new Refusal('not_allowed')
+  return granted(own)
 }
 
 const repoOf = ({ lk }: App, { git }: ProviderSettings, reference: string): Repo => {
@@ -303,7 +311,10 @@ export function rotateToken(
   )
 }
 
-/** As `rotateToken`, for a generation whose access token a resource server has refused. */
+/**
+ * As `rotateToken`, for a generation whose access token a resource server has refused. Where it came in the place of one
+ * that was refused, another one would be too: then `upstream_refused`, for as long as the core's mark holds.
+ */
 export function reportRejected(
   app: App,
   principal: Principal,
@@ -311,9 +322,11 @@ export function reportRejected(
   options: GenerationOptions,
 ): Promise<TokenGrant> {
   const generation = checkedGeneration(options.generation)
-  return grant(app, principal, providerName, options.owner, (vault) =>
-    app.env.VAULT.getByName(vault).reportRejected(generation),
-  )
+  return grant(app, principal, providerName, options.owner, async (vault) => {
+    const result = await app.env.VAULT.getByName(vault).reportRejected(generation)
+    if (result.outcome === 'refused') throw new Refusal(result.code)
+    return result
+  })
 }
 
 async function grant(

@@ -1,4 +1,7 @@
-/** Who has left the organisation whose vault this is: what they began before does not end here after all. */
+/**
+ * Who has left the organisation whose vault this is, or may not connect for it any more: what they began before does not
+ * end here after all.
+ */
 
 /** As long as a state may be on its way, on clocks that are a minute apart. */
 const rememberMs = 11 * 60_000

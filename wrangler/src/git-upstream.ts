@@ -1,8 +1,8 @@
 /** Requests that carry a person's credential upstream, and what may come back of the answers. */
 import { waitUntil } from 'cloudflare:workers'
-import type { CapabilityClaims, IdentityStep, ProviderSettings, Repo, Rule } from 'latchkey'
+import type { CapabilityClaims, Repo, Rule } from 'latchkey'
 import { judge } from './access.ts'
-import { actingAt, installationToken, standingOf, type Acting } from './acting.ts'
+import { actingAt, appToken, identify, standingOf, type Keeper } from './acting.ts'
 import { providerNamed, type App } from './app.ts'
 import { refusal, vaultOf } from './connections.ts'
 import { Refusal } from './refusal.ts'
@@ -97,10 +97,10 @@ export async function redeem(
   }
   const places = [{ scope: owner.kind, id: owner.id }]
   const acting = await actingAt(app, settings, places, facts, standing)
-  const { next, path } = await identify(app, holder, acting)
+  const { next, path } = await identify(app, settings, keeperOf(app, holder), acting)
   const reason = path[0]!.rule
   if (next.acts === 'installation') {
-    const token = await appToken(app, settings, acting, repo)
+    const token = await appToken(app, settings, acting, repo, installationValidityMs)
     return { accessToken: token.accessToken, acts: { source: 'installation', reason } }
   }
   if (result.outcome !== 'ok') throw refusal(result)
@@ -109,29 +109,14 @@ export async function redeem(
   return { ...result, acts: { source: 'user', reason } }
 }
 
-/** T51: who acts for a capability, once it has become the app, stays the app: where it is installed now. */
-async function identify(app: App, { text, claims }: Holder, acting: Acting): Promise<IdentityStep> {
+/** However it is narrowed, it is the one that was made. */
+function keeperOf(app: App, { text, claims }: Holder): Keeper {
   const vault = vaultOf(app, claims)
-  // However it is narrowed, it is the one that was made.
   const holder = app.lk.guard.key(['capability', ...text.split('.').slice(0, 3)])
-  const { source, reason, installation } = acting
-  const { installation: former, ...before } = await vault.identity(holder)
-  const identity = { ...before, ...(former !== undefined && former === installation && { installation }) }
-  const step = app.lk.scope.stepIdentity(identity, { source, reason }, installation)
-  if (step.persist && step.next.installation !== undefined) {
-    const isFirst = await vault.actAs(holder, step.next.installation, claims.expiresAt)
-    if (step.warn && isFirst)
-      console.warn(JSON.stringify({ event: 'acts_as_app', provider: claims.provider, reason }))
+  return {
+    identity: () => vault.identity(holder),
+    actAs: (installation) => vault.actAs(holder, installation, claims.expiresAt),
   }
-  return step
-}
-
-function appToken(app: App, provider: ProviderSettings, { installation, path }: Acting, { name }: Repo) {
-  if (installation !== undefined)
-    return installationToken(app, provider, installation, name, installationValidityMs)
-  if (path.some(({ rule }) => rule === 'lookup_failed'))
-    throw new Refusal('temporarily_unavailable', { headers: { 'retry-after': '1' } })
-  throw new Refusal('not_connected')
 }
 
 /** A token that is handed to a request has at least so long to get there. */

@@ -1,13 +1,16 @@
 /** Connect links: an application asks a person who is not signed in there to connect an account. */
-import type { Owner, Principal } from 'latchkey'
+import { publicCode, type Owner, type Principal } from 'latchkey'
 import { providerNamed, random, type App } from './app.ts'
 import { authorize } from './connect.ts'
 import { connectOwner, ownerKind, type OwnerKind } from './connections.ts'
 import type { LinkStatus } from './connect-link.ts'
+import { retract } from './members.ts'
 import { linkName } from './names.ts'
 import { linkPage } from './pages.ts'
-import { guard } from './principal.ts'
+import { guard, whoCalls } from './principal.ts'
 import { Refusal } from './refusal.ts'
+import { returnPath } from './return-path.ts'
+import { actsFor } from './whose.ts'
 
 /** The `flow` of a state that a link began. */
 export const linkFlow = 'link'
@@ -61,12 +64,28 @@ export async function createLink(app: App, principal: Principal, wanted: LinkReq
   return { id, url: `${config.baseUrl}/link/${token}`, expiresAt }
 }
 
+/**
+ * A link of an organisation's speaks for whoever made it, for as long as they may connect for it. What their role is now
+ * is known where they are the one who is there; everybody else's says nothing about it.
+ */
+export async function mayStillAsk(
+  app: App,
+  principal: Principal | undefined,
+  { owner, subject }: Pick<LinkStatus, 'owner' | 'subject'>,
+): Promise<boolean> {
+  const isMaker = owner.kind === 'org' && principal?.subject === subject && principal.org === owner.id
+  if (!isMaker || actsFor(app, principal, 'org')) return true
+  await retract(app, owner.id, subject, Date.now())
+  return false
+}
+
 /** For those who may see the owner's connections; to others there is no such link. */
 export async function readLink(app: App, principal: Principal, id: string): Promise<LinkItem> {
   const link = isId(id) ? await linkOf(app, id).read() : null
   if (!link || !isOwn(principal, link.owner)) throw new Refusal('not_found')
-  const { provider, owner, state, expiresAt } = link
-  return { id, provider, owner, state, expiresAt }
+  const { provider, owner, expiresAt } = link
+  const isOver = link.state === 'pending' && !(await mayStillAsk(app, principal, link))
+  return { id, provider, owner, state: isOver ? 'expired' : link.state, expiresAt }
 }
 
 const isId = (text: string): boolean => /^[\w-]{43}$/.test(text)
@@ -86,8 +105,22 @@ export async function startLink(app: App, token: string, request: Request): Prom
   if (link?.status.state !== 'pending' || !app.config.connectEnabled)
     return await linkPage(app, { token, link: link?.status ?? null })
   const { provider, owner, subject, returnTo } = link.status
+  if (!(await mayStillAsk(app, visitor(app, request), link.status))) {
+    const location = returnPath(app, linkEnd, { error: publicCode('not_allowed'), provider })
+    return new Response(null, { status: 303, headers: { location } })
+  }
   const claims = { flow: linkFlow, app: link.id, subject, owner, returnTo }
   return authorize(app, providerNamed(app, provider), claims, request, 303)
+}
+
+/** Nobody has to be signed in there. */
+function visitor(app: App, request: Request): Principal | undefined {
+  try {
+    return whoCalls(app, request)
+  } catch (error) {
+    if (error instanceof Refusal) return undefined
+    throw error
+  }
 }
 
 async function found(app: App, token: string): Promise<{ id: string; status: LinkStatus } | undefined> {

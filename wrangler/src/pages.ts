@@ -6,11 +6,11 @@ import { connectionsPage, errorPage, signInPage } from '../public/view.js'
 import type { App } from './app.ts'
 import { keepBinding } from './binding.ts'
 import type { LinkStatus } from './connect-link.ts'
-import { overview } from './connections.ts'
+import { overview, why } from './connections.ts'
 import type { Env } from './env.ts'
 import { pagePolicy } from './headers.ts'
 import type { RetentionReport } from './ledger.ts'
-import type { Code } from './refusal.ts'
+import { codeOf, type Code } from './refusal.ts'
 import { describeSession } from './session.ts'
 
 export async function homePage(
@@ -19,12 +19,16 @@ export async function homePage(
   request: Request,
 ): Promise<Response> {
   const text = await readPage(app.env, 'index.html')
-  const { connections, whys } = principal ? await overview(app, principal) : { connections: [], whys: [] }
+  const { searchParams: query } = new URL(request.url)
+  const [{ connections, whys }, asked] = principal
+    ? await Promise.all([overview(app, principal), askedActing(app, principal, query)])
+    : [{ connections: [], whys: [] }, []]
   const page = connectionsPage(text, {
     session: principal ? describeSession(app, principal) : null,
     connections,
     whys,
-    query: new URL(request.url).searchParams,
+    asked,
+    query,
     now: Date.now(),
     dev: app.config.dev,
   })
@@ -32,6 +36,18 @@ export async function homePage(
     'content-security-policy': pagePolicy(app, { verifier: true }),
     'set-cookie': keepBinding(app, request).setCookie,
   })
+}
+
+/** Who acts at the repository that the form asks about; why that is not known is an answer too. */
+async function askedActing(app: App, principal: Principal, query: URLSearchParams) {
+  const [provider, repo] = [query.get('why'), query.get('repo')]
+  if (!provider || !repo) return []
+  try {
+    const { acting } = await why(app, principal, provider, undefined, repo)
+    return [{ provider, repo, acting }]
+  } catch (error) {
+    return [{ provider, repo, code: codeOf(error) }]
+  }
 }
 
 export async function signIn(app: App, facts: { returnTo?: string; problem?: boolean }): Promise<Response> {

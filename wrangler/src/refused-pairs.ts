@@ -1,6 +1,6 @@
 /**
- * Pairs that came in the place of one that a resource server had refused. Where such a pair is refused too, another one
- * would be: for as long as the core's mark holds it is not exchanged again. A new login or a usual refresh is a new pair.
+ * Pairs that came in the place of one that a resource server had refused, whoever said so. Where such a pair is refused
+ * too, another one would be: for as long as the core's mark holds it is not exchanged again. A new login or a usual refresh is a new pair.
  */
 import type { Owner } from 'latchkey'
 import type { App } from './app.ts'

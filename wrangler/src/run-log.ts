@@ -4,7 +4,7 @@ import type { RunEnd, RunEvent } from 'latchkey/runs'
 import type { App } from './app.ts'
 import type { Holding } from './ledger.ts'
 import type { Page } from './log-watch.ts'
-import { newNonce, type ConnectionKey } from './names.ts'
+import type { ConnectionKey } from './names.ts'
 import { endTable, holdingOf, laneOf, standing, type EndTable, type Lane } from './sweep.ts'
 import type { StartRequest } from './thread-types.ts'
 
@@ -141,6 +141,7 @@ export class RunLog {
 
   insert(
     { name, owner, thread, clientKey, input, background, device, uses, idleMs }: StartRequest,
+    nonce: string,
     now: number,
   ): void {
     this.#sql.exec('INSERT OR IGNORE INTO thread VALUES (1, ?, ?, ?, ?)', name, owner.kind, owner.id, thread)
@@ -150,7 +151,7 @@ export class RunLog {
          started_at, event_at, indexed) VALUES (?, ?, ?, ?, 'running', ?, 0, ?, ?, ?, ?, ?, ?, 0)`,
       never,
       n,
-      newNonce(),
+      nonce,
       clientKey,
       background ? 1 : 0,
       device ?? null,
@@ -361,10 +362,11 @@ export class RunLog {
 export const usedText = ({ owner, provider }: ConnectionKey): string =>
   JSON.stringify([owner.kind, owner.id, provider])
 
-export function connectionOf(text: string): ConnectionKey {
-  const [kind, id, provider] = JSON.parse(text) as [Owner['kind'], string, string]
-  return { owner: { kind, id }, provider }
-}
+export const usesOf = ({ uses }: RunRow): ConnectionKey[] =>
+  (JSON.parse(uses) as string[]).map((text) => {
+    const [kind, id, provider] = JSON.parse(text) as [Owner['kind'], string, string]
+    return { owner: { kind, id }, provider }
+  })
 
 export const factsOf = (row: RunRow): Run => ({
   status: row.status,

@@ -1,9 +1,9 @@
 /** Whom a thread tells of its runs: who finds an owner's threads, connections that runs use, the index of operators. */
 import type { App } from './app.ts'
-import { vaultName } from './names.ts'
+import { vaultName, type ConnectionKey } from './names.ts'
 import { ownerIndexOf } from './owner-index.ts'
 import { indexRun } from './run-index.ts'
-import { connectionOf, longestRecordMs, longestRunMs, never, type RunLog, type RunRow } from './run-log.ts'
+import { longestRecordMs, longestRunMs, never, type RunLog, type RunRow } from './run-log.ts'
 import type { StartRequest } from './thread-types.ts'
 
 /** Whoever looks for what an owner has finds the thread. */
@@ -15,23 +15,20 @@ export async function enter({ env, config }: App, { owner, thread }: StartReques
 /** The connections that a run uses learn who is to be told of their end. */
 export async function watchConnections(
   { env, config }: App,
-  object: string,
-  { uses }: StartRequest,
+  run: string,
+  uses: readonly ConnectionKey[],
 ): Promise<void> {
   const until = Date.now() + longestRunMs
-  await Promise.all(
-    uses.map((key) => env.VAULT.getByName(vaultName(config.baseUrl, key)).watch(object, until)),
-  )
+  await Promise.all(uses.map((key) => env.VAULT.getByName(vaultName(config.baseUrl, key)).watch(run, until)))
 }
 
 /** And that nobody is any more. */
-export async function unwatchConnections({ env, config }: App, object: string, log: RunLog): Promise<void> {
-  const used = new Set(log.rows('1').flatMap(({ uses }) => JSON.parse(uses) as string[]))
-  await Promise.all(
-    [...used].map((text) =>
-      env.VAULT.getByName(vaultName(config.baseUrl, connectionOf(text))).unwatch(object),
-    ),
-  )
+export async function unwatchConnections(
+  { env, config }: App,
+  run: string,
+  uses: readonly ConnectionKey[],
+): Promise<void> {
+  await Promise.all(uses.map((key) => env.VAULT.getByName(vaultName(config.baseUrl, key)).unwatch(run)))
 }
 
 /** Writes what the index does not say yet. On failure the alarm tries again. */

@@ -1,8 +1,16 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { AdmissionCandidate, AdmissionPlan, MessageRecords, MessageReport, MessageStage } from 'latchkey'
+import type {
+  AdmissionCandidate,
+  AdmissionPlan,
+  Identity,
+  MessageRecords,
+  MessageReport,
+  MessageStage,
+} from 'latchkey'
 import { openApp, random, type App } from './app.ts'
 import type { Env } from './env.ts'
 import { epochSchema, forgetEpoch, raiseEpoch, epochOf } from './epoch.ts'
+import { identities, identityOf, identitySchema, keepIdentity } from './identities.ts'
 import { sessionKeyOf, sessionName, type SessionKey } from './names.ts'
 import { codeOf, type Code } from './refusal.ts'
 import { report } from './ledger.ts'
@@ -125,7 +133,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS intent (
     id TEXT PRIMARY KEY, turn TEXT NOT NULL, mode TEXT NOT NULL, model TEXT NOT NULL, repository TEXT NOT NULL) WITHOUT ROWID;
 `
-const tables = ['session', 'credential', 'message', 'intent'] as const
+const tables = ['session', 'credential', 'message', 'intent', identities.table] as const
 
 /**
  * One object per owner and session: what has been admitted, in which order, and the credential of the session's
@@ -139,6 +147,8 @@ export class Session extends DurableObject<Env> {
   #exists: boolean
   /** It had a credential once, and what was handed out for that has been ended. */
   #hasEpoch: boolean
+  /** The app acts in it somewhere. */
+  #hasIdentity: boolean
   #alarmAt: number | undefined
   #telling: Promise<void> = Promise.resolve()
 
@@ -150,6 +160,7 @@ export class Session extends DurableObject<Env> {
     const has = (table: string): boolean => found.some(({ name }) => name === table)
     this.#exists = has('session')
     this.#hasEpoch = has('epoch')
+    this.#hasIdentity = has(identities.table)
   }
 
   /** Asks the core until it says what the sender is told; whatever is cut off in between, the next attempt goes on. */
@@ -226,22 +237,36 @@ export class Session extends DurableObject<Env> {
   }
 
   /**
-   * The credential as it is now, for that repository and no other. Being asked for it is a sign of life. A capability of
-   * the session's own is verified here once more: what has ended stays ended.
+   * The credential as it is now, for that repository and no other; null: the session has none for it. Being asked for it
+   * is a sign of life. A capability of the session's own is verified here once more: what has ended stays ended.
    */
-  async credential(url: string, own?: HeldCapability): Promise<Answered<{ readonly token: string }>> {
+  async credential(url: string, own?: HeldCapability): Promise<Answered<{ readonly token: string | null }>> {
     return await this.#answer((app, now) => {
       if (own) {
         const { capability, container = '' } = own
         app.lk.capability.verify(app.config.keys, capability, { now, container, epoch: this.epoch() })
       }
+      if (!this.#exists) return undefined
       const held = this.#credential()
-      if (!held || held.url !== url) return undefined
-      const bytes = app.lk.seal.open(app.config.keys, held.sealed, this.#context(app, url))
+      const isForIt = held?.url === url
+      const bytes = isForIt && app.lk.seal.open(app.config.keys, held.sealed, this.#context(app, url))
       const ends = now + app.lk.retention.lifetimes.session
       this.#sql.exec('UPDATE session SET ends = ? WHERE ends < ?', ends, now + (ends - now) / 2)
-      return { token: new TextDecoder().decode(bytes) }
+      return { token: bytes ? new TextDecoder().decode(bytes) : null }
     })
+  }
+
+  /** Who acts in the session at that repository. */
+  identity(url: string): Identity {
+    return this.#hasIdentity ? identityOf(this.#sql, url) : { acts: 'user', warned: false }
+  }
+
+  /** T51: from now on the app acts there, until the session ends; true where it did not before. */
+  actAs(url: string, installation: string): boolean {
+    if (!this.#exists) return false
+    if (!this.#hasIdentity) this.#sql.exec(identitySchema)
+    this.#hasIdentity = true
+    return keepIdentity(this.#sql, url, installation, never)
   }
 
   /** Ends every capability that it has handed out. */
@@ -279,6 +304,7 @@ export class Session extends DurableObject<Env> {
       for (const table of tables) this.#sql.exec(`DROP TABLE IF EXISTS ${table}`)
     })
     this.#exists = false
+    this.#hasIdentity = false
     await this.#forgetEpoch()
     if (existed) this.#tell()
     // The ledger is told nothing of it any more once this is answered.

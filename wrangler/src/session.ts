@@ -8,7 +8,8 @@ export interface SessionFacts {
   readonly role?: string
   readonly dev: boolean
   readonly connectEnabled: boolean
-  readonly providers: { name: string; profile: string; title: string }[]
+  /** `app`: it may act in a person's place. */
+  readonly providers: { name: string; profile: string; title: string; app?: true }[]
 }
 
 export const describeSession = (app: App, { subject, org, role }: Principal): SessionFacts => ({
@@ -17,5 +18,10 @@ export const describeSession = (app: App, { subject, org, role }: Principal): Se
   ...(role !== undefined && { role }),
   dev: app.config.dev,
   connectEnabled: app.config.connectEnabled,
-  providers: app.config.providers.map(({ name, profile, title }) => ({ name, profile, title })),
+  providers: app.config.providers.map(({ name, profile, title, app: isApp }) => ({
+    name,
+    profile,
+    title,
+    ...(isApp && { app: true }),
+  })),
 })

@@ -5,10 +5,13 @@ import {
   type MessageReport,
   type Owner,
   type Principal,
+  type ProviderSettings,
+  type Repo,
   type RepoHost,
+  type Rule,
 } from 'latchkey'
-import { random, type App } from './app.ts'
-import { vaultOf } from './connections.ts'
+import { providerNamed, random, type App } from './app.ts'
+import { giveToken, vaultOf } from './connections.ts'
 import { sessionName } from './names.ts'
 import { codeOf, Refusal, type Code } from './refusal.ts'
 import type {
@@ -26,6 +29,9 @@ import type {
 export interface GitLogin {
   readonly username: string
   readonly password: string
+  /** Where a connection has the credential and its provider is an app: who acts, and why. */
+  readonly acts?: 'user' | 'installation'
+  readonly reason?: Rule
 }
 
 /** What a workspace is given to ask for the credential with. */
@@ -103,17 +109,41 @@ export async function endSession(app: App, principal: Principal, id: string): Pr
   return { ended: await ownSession(app, principal, id).erase() }
 }
 
-/** The session's credential as it is now, for its owner. */
+/** For the session's owner: the credential that came with its messages, as it is now, else a connection's. */
 export async function sessionCredential(
   app: App,
   principal: Principal,
   id: string,
   request: unknown,
 ): Promise<GitLogin> {
-  const { cloneUrl, username } = asked(app, request)
-  const { token } = value(await ownSession(app, principal, id).credential(cloneUrl))
-  return { username, password: token }
+  const { url, provider } = members(request, ['url', 'provider'])
+  const reference = text(url)
+  const { cloneUrl, user } = repositoryAt(app, reference)
+  const session = ownSession(app, principal, id)
+  const { token } = value(await session.credential(cloneUrl))
+  if (token !== null && provider === undefined) return { username: user, password: token }
+  return await connectedLogin(app, principal, session, connectionFor(app, reference, provider))
 }
+
+/** The same decision as for a token at a repository, and kept as long as the session: the person's, or the app's. */
+async function connectedLogin(
+  app: App,
+  principal: Principal,
+  session: ReturnType<typeof ownSession>,
+  { provider, repo }: ConnectedRepository,
+): Promise<GitLogin> {
+  const { cloneUrl, user } = repo
+  const options = { repo: cloneUrl, minValidityMs: loginValidityMs }
+  const { accessToken, acts, reason } = await giveToken(app, principal, provider.name, options, {
+    identity: () => session.identity(cloneUrl),
+    actAs: (installation) => session.actAs(cloneUrl, installation),
+  })
+  const told = provider.app && acts && reason && { acts, reason }
+  return { username: user, password: accessToken, ...told }
+}
+
+/** What git is given has at least so long to get there. */
+const loginValidityMs = 60_000
 
 /** What work in the session is handed instead of the credential: good for asking for it, as it is then. */
 export async function mintSessionCapability(
@@ -164,40 +194,29 @@ export async function redeemCapability(
   const verify = (epoch: number) =>
     app.lk.capability.verify(app.config.keys, capability, { now: Date.now(), container, epoch })
   const claims = verify(0)
-  const { cloneUrl, username } = asked(app, request)
+  const { url } = members(request, ['url'])
+  const { cloneUrl, user } = repositoryAt(app, text(url))
   const ender = app.lk.capability.redeem(claims, { own: sessionProvider(id), repo: cloneUrl })
   const { owner, provider } = claims
   const session = sessionOf(app, owner, id)
-  if (ender === 'session') {
-    const { token } = value(await session.credential(cloneUrl, held))
-    return { username, password: token }
+  // What is a connection's is not traded for: it goes through the proxy, which shows it to nobody.
+  const login = async (own?: HeldCapability): Promise<GitLogin> => {
+    const { token } = value(await session.credential(cloneUrl, own))
+    if (token === null) throw new Refusal('not_found')
+    return { username: user, password: token }
   }
+  if (ender === 'session') return await login(held)
   const vault = vaultOf(app, { owner, provider })
   verify(await vault.epoch())
-  const { token } = value(await session.credential(cloneUrl))
+  const given = await login()
   // What ended while the session was asked counts too.
   verify(await vault.epoch())
-  return { username, password: token }
+  return given
 }
 
 const usualLifeMs = 3_600_000
 /** As the core knows it. */
 const sessionProvider = (id: string): string => `session:${id}`
-
-/** Which repository's credential is asked for, and the user name that goes with it there. */
-function asked(app: App, request: unknown): { readonly cloneUrl: string; readonly username: string } {
-  const { url } = members(request, ['url'])
-  const { provider, cloneUrl } = repositoryAt(app, url)
-  return { cloneUrl, username: usernames[provider] }
-}
-
-/** What each host wants for a user name beside a token; others do not look at it. */
-const usernames = {
-  github: 'x-access-token',
-  gitlab: 'oauth2',
-  bitbucket: 'x-token-auth',
-  git: 'git',
-} as const
 
 function value<T>(answered: Answered<T>): T {
   if (answered.ok) return answered.value
@@ -267,21 +286,59 @@ function repositoryOf(app: App, from: unknown): Repository {
   const { kind, url } = members(from, ['kind', 'url'])
   if (kind !== 'git' && kind !== 'github' && kind !== 'gitlab') throw new Refusal('request_invalid')
   if (url === undefined) return { kind }
-  const { provider, cloneUrl } = repositoryAt(app, url)
-  if ((kind === 'github') !== (provider === 'github') && kind !== 'git')
-    throw new Refusal('repo_host_not_allowed')
-  return { kind, url: cloneUrl }
+  const found = readings(app, url).find(
+    ({ provider }) => kind === 'git' || (kind === 'github') === (provider === 'github'),
+  )
+  if (!found) throw new Refusal('repo_host_not_allowed')
+  return { kind, url: found.cloneUrl }
 }
 
-/** Any host that speaks git over https may be named: the credential that goes there is the caller's own. */
-function repositoryAt(app: App, url: unknown) {
+/** As the first that knows the host reads it; it is the same one as often as it is asked about. */
+const repositoryAt = (app: App, url: unknown): Repo => readings(app, url)[0]!
+
+/**
+ * Every way to read it. Any host that speaks git over https may be named: the credential that goes there is the caller's
+ * own.
+ */
+function readings(app: App, url: unknown): readonly Repo[] {
   const reference = text(url)
+  const usual = readAt(app, reference)
+  const known = [...connectedAt(app, reference).map(({ repo }) => repo), ...(usual ? [usual] : [])]
+  return known.length > 0 ? known : [app.lk.repo.parse(reference, { hosts: [hostOf(app, reference)] })]
+}
+
+/** Undefined: it is somewhere else. */
+function readAt(app: App, reference: string, hosts?: readonly RepoHost[]): Repo | undefined {
   try {
-    return app.lk.repo.parse(reference)
+    return app.lk.repo.parse(reference, hosts && { hosts })
   } catch (error) {
     if (!(error instanceof LatchkeyError) || error.code !== 'repo_host_not_allowed') throw error
+    return undefined
   }
-  return app.lk.repo.parse(reference, { hosts: [hostOf(app, reference)] })
+}
+
+interface ConnectedRepository {
+  readonly provider: ProviderSettings
+  readonly repo: Repo
+}
+
+/** Each provider whose connections reach that repository. */
+const connectedAt = (app: App, reference: string): ConnectedRepository[] =>
+  app.config.providers.flatMap((provider) => {
+    const repo = provider.git && readAt(app, reference, [provider.git])
+    return repo ? [{ provider, repo }] : []
+  })
+
+/** The one that is named, or that is the only one: never one of several. */
+function connectionFor(app: App, reference: string, name: unknown): ConnectedRepository {
+  const named = name === undefined ? undefined : providerNamed(app, text(name))
+  const found = connectedAt(app, reference).filter(
+    ({ provider }) => named === undefined || provider === named,
+  )
+  if (found.length > 1) throw new Refusal('request_invalid')
+  const [only] = found
+  if (!only) throw new Refusal(named ? 'repo_host_not_allowed' : 'not_found')
+  return only
 }
 
 function hostOf(app: App, reference: string): RepoHost {

@@ -7,11 +7,11 @@ import type { Env } from './env.ts'
 import { logFailure } from './failure.ts'
 import { report } from './ledger.ts'
 import { LogWatch } from './log-watch.ts'
-import { runId, type ConnectionKey } from './names.ts'
+import { newNonce, runId, type ConnectionKey } from './names.ts'
 import { codeOf, Refusal, type Code } from './refusal.ts'
 import { readable, readableOf, workable } from './run-access.ts'
 import { RunEnding, rulesOf } from './run-ending.ts'
-import { never, RunLog, usedText, type RunRow } from './run-log.ts'
+import { never, RunLog, usedText, usesOf, type RunRow } from './run-log.ts'
 import { enter, indexAll, unwatchConnections, watchConnections } from './run-neighbours.ts'
 import { sweep } from './sweep.ts'
 import type {
@@ -48,7 +48,7 @@ export class Thread extends DurableObject<Env> {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env)
     this.#log = new RunLog(context.storage)
-    this.#ending = new RunEnding(this.#log, (row) => this.#changed(row))
+    this.#ending = new RunEnding(this.#log, (row) => this.#ended(row))
     this.#watch = new LogWatch(
       (run, after) => this.#log.page(run, after, this.#durable.get(run) ?? 0),
       () => this.#ending.settle(openApp(this.env), Date.now()),
@@ -65,17 +65,20 @@ export class Thread extends DurableObject<Env> {
       const isNew = this.#begin(app, request) === 'start'
       const isFirst = this.endsAt() === null
       const erasures = this.#erasures
+      const nonce = newNonce()
+      const { uses } = request
       // Entered before it is there; it stays entered until it says that nothing is left.
       if (isNew && isFirst) await enter(app, request)
-      if (isNew) await watchConnections(app, this.ctx.id.toString(), request)
+      if (isNew) await watchConnections(app, this.#id({ nonce }), uses)
       // While the connections were told, another call may have started it.
       const started = this.#log.transaction(() => {
         const found = this.#begin(app, request)
-        if (found === 'start') this.#log.insert(request, Date.now())
+        if (found === 'start') this.#log.insert(request, nonce, Date.now())
         const row = this.#log.byKey(request.clientKey)!
         this.#changed(row)
         return { ...this.#brief(row), created: found === 'start' }
       })
+      if (isNew && !started.created) void this.#goOn(unwatchConnections(app, this.#id({ nonce }), uses))
       // Whoever looked for it in between has found that it is nothing.
       if (started.created && (isFirst || erasures !== this.#erasures)) await enter(app, request)
       return started
@@ -227,7 +230,7 @@ export class Thread extends DurableObject<Env> {
       for (const row of live) this.#ending.conclude(app, row, Date.now(), 'erased')
       await Promise.all([
         ...live.map(({ n }) => this.#publish(n)),
-        unwatchConnections(app, this.ctx.id.toString(), this.#log),
+        ...this.#log.rows('1').map((row) => unwatchConnections(app, this.#id(row), usesOf(row))),
       ])
       // Another may have been started meanwhile.
     } while (this.#log.running().length > 0)
@@ -283,7 +286,7 @@ export class Thread extends DurableObject<Env> {
     }
   }
 
-  #id = ({ nonce }: RunRow): string => runId({ object: this.ctx.id.toString(), nonce })
+  #id = ({ nonce }: Pick<RunRow, 'nonce'>): string => runId({ object: this.ctx.id.toString(), nonce })
 
   #brief(row: RunRow): { runId: string; status: RunStatus; lastSeq: number } {
     return { runId: this.#id(row), status: row.status, lastSeq: this.#log.endOf(row.n).lastSeq }
@@ -327,6 +330,22 @@ export class Thread extends DurableObject<Env> {
     const current = this.#log.byNumber(n)
     void this.#goOn(this.#arm())
     if (current && current.indexed === 0) void this.#goOn(indexAll(app, this.#log, this.#id))
+  }
+
+  /** A run has ended, or its end was written down. */
+  #ended(row: RunRow): void {
+    this.#changed(row)
+    void this.#goOn(this.#unwatch(row))
+  }
+
+  /** The connections that it used need not tell anybody any more, once its end is there to stay. */
+  async #unwatch({ nonce }: RunRow): Promise<void> {
+    // After the transaction that this is called in, as in `#publish`.
+    await Promise.resolve()
+    const [row] = this.#log.rows('nonce = ?', nonce)
+    if (!row || row.status === 'running') return
+    await this.#log.durable()
+    await unwatchConnections(openApp(this.env), this.#id(row), usesOf(row))
   }
 
   #goOn(work: Promise<void>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Standing } from 'latchkey'
+import type { Cause, Standing } from 'latchkey'
 import type { NoToken, Token, TokenResult } from 'latchkey/connection'
 import type { Code } from './refusal.ts'
 
@@ -27,6 +27,8 @@ export interface Generation {
 export interface ConnectionStatus {
   readonly account: string | null
   readonly status: Standing | 'corrupt'
+  /** Why it has to be connected again, where that is known. */
+  readonly cause?: Cause
   readonly scopes: string[]
   readonly connectedAt: number | null
   readonly expiresAt: number | null
@@ -63,8 +65,13 @@ export interface Redemption {
   readonly rejected?: Generation
 }
 
-export type Redeemed =
-  (Token & { readonly account?: string }) | NoToken | { readonly outcome: 'refused'; readonly code: Code }
+/** There is no token for this, whatever the connection could give. */
+export interface Refused {
+  readonly outcome: 'refused'
+  readonly code: Code
+}
+
+export type Redeemed = (Token & { readonly account?: string }) | NoToken | Refused
 
 /** The provider says that an account's authorization has ended. */
 export interface Revocation {

@@ -43,7 +43,7 @@ import {
 } from './installed.ts'
 import { report, type Holding } from './ledger.ts'
 import { Marks } from './marks.ts'
-import { connectionKeyOf, linkName, vaultName, type ConnectionKey } from './names.ts'
+import { connectionKeyOf, linkName, runKeyOf, vaultName, type ConnectionKey } from './names.ts'
 import { codeOf } from './refusal.ts'
 import {
   forgetRefused,
@@ -66,6 +66,7 @@ import {
   type Outcome,
   type Redeemed,
   type Redemption,
+  type Refused,
   type Revocation,
 } from './vault-types.ts'
 import { forgetWatcher, isWatched, noteEnd, noteWatcher, tellWatchers, watcherSchema } from './watchers.ts'
@@ -199,9 +200,14 @@ export class Vault extends DurableObject<Env> {
     return this.#counted(await this.#connection().rotate(generation))
   }
 
-  /** As `rotate`, for a token that a resource server has refused. */
-  async reportRejected(generation: Generation): Promise<TokenResult> {
-    return this.#counted(await this.#connection().reportRejected(generation))
+  /** As `rotate`, for a token that a resource server has refused; one that came in the place of such a one stays. */
+  async reportRejected(generation: Generation): Promise<TokenResult | Refused> {
+    if (await this.#isRefused(generation)) return { outcome: 'refused', code: 'upstream_refused' }
+    const result = this.#counted(await this.#connection().reportRejected(generation))
+    // The pair that comes in the place of a refused one is marked: what refuses it too is not helped by a third.
+    if (result.outcome === 'ok' && result.source !== 'stored')
+      await this.#arm(markRefused(openApp(this.env), this.#sql, result.generation, Date.now()))
+    return result
   }
 
   /** Capabilities that were made before this are dead. */
@@ -214,8 +220,7 @@ export class Vault extends DurableObject<Env> {
     try {
       const epoch = this.epoch()
       this.#verify(capability, container, epoch)
-      if (rejected && this.#isRefused(rejected)) return { outcome: 'refused', code: 'upstream_refused' }
-      const result = rejected ? await this.#instead(rejected) : await this.#fetch(redeemedValidityMs)
+      const result = rejected ? await this.reportRejected(rejected) : await this.#fetch(redeemedValidityMs)
       // What ended while the provider was asked counts too.
       if (this.epoch() !== epoch) this.#verify(capability, container, this.epoch())
       return result.outcome === 'ok' && named
@@ -271,6 +276,7 @@ export class Vault extends DurableObject<Env> {
     return {
       account: label,
       status: standing,
+      ...(standing === 'reconnect_required' && found.cause !== 'none' && { cause: found.cause }),
       scopes: [...found.scopes],
       connectedAt,
       expiresAt: found.accessExpiresAt,
@@ -328,10 +334,27 @@ export class Vault extends DurableObject<Env> {
     if (former && isOut) await this.#release(former.account)
   }
 
+  /**
+   * `subject` may not connect for the organisation any more: what they began before `at` does not end here, and nobody
+   * comes with a link of theirs. Says how many links that were.
+   */
+  async retract(subject: string, at: number): Promise<number> {
+    const { config } = openApp(this.env)
+    await this.#arm(noteDeparture(this.#sql, subject, at) + 1)
+    let count = 0
+    for (const link of knownLinks(this.#sql)) {
+      if (await this.isLinked(link)) continue
+      if (!(await this.env.CONNECT_LINK.getByName(linkName(config.baseUrl, link)).retract(subject))) continue
+      unexpectLink(this.#sql, link)
+      count += 1
+    }
+    return count
+  }
+
   /** What becomes of this connection when `subject` leaves the organisation; null: there is nothing of theirs here. */
   async leave(subject: string, at: number): Promise<EndResult | null> {
     const { owner } = this.#key
-    await this.#arm(noteDeparture(this.#sql, subject, at) + 1)
+    await this.retract(subject, at)
     const found = await this.#held()
     if (!found) return null
     const { action } = openApp(this.env).lk.scope.sweep(
@@ -362,16 +385,16 @@ export class Vault extends DurableObject<Env> {
     return result.outcome === 'ok' && result.deleted
   }
 
-  /** A thread with a run that uses this connection: it is told when the connection has come to an end. */
-  async watch(thread: string, until: number): Promise<void> {
-    noteWatcher(this.#sql, thread, until)
+  /** A run that uses this connection: its thread is told when the connection has come to an end. */
+  async watch(run: string, until: number): Promise<void> {
+    noteWatcher(this.#sql, run, until)
     await this.#arm(until)
     await this.#armLife()
   }
 
-  /** That thread has gone. */
-  unwatch(thread: string): void {
-    forgetWatcher(this.#sql, thread)
+  /** That run has ended. */
+  unwatch(run: string): void {
+    forgetWatcher(this.#sql, run)
   }
 
   override async alarm(): Promise<void> {
@@ -434,16 +457,11 @@ export class Vault extends DurableObject<Env> {
     return all !== undefined
   }
 
-  #isRefused(pair: Generation): boolean {
-    return isRefused(openApp(this.env), this.#sql, this.#key.owner, pair, Date.now())
-  }
-
-  /** The pair that comes in the place of a refused one is marked: what refuses it too is not helped by a third. */
-  async #instead(refused: Generation): Promise<TokenResult> {
-    const result = await this.reportRejected(refused)
-    if (result.outcome === 'ok' && result.source !== 'stored')
-      await this.#arm(markRefused(openApp(this.env), this.#sql, result.generation, Date.now()))
-    return result
+  /** Of the pair that is there: a report of one that is not any more changes nothing. */
+  async #isRefused(pair: Generation): Promise<boolean> {
+    if (!isRefused(openApp(this.env), this.#sql, this.#key.owner, pair, Date.now())) return false
+    const held = await this.#held()
+    return held?.id === pair.id && held.version === pair.version
   }
 
   /** Ends every capability so far. */
@@ -487,7 +505,10 @@ export class Vault extends DurableObject<Env> {
     const { THREAD } = this.env
     await tellWatchers(
       this.#sql,
-      (thread, cause) => THREAD.get(THREAD.idFromString(thread)).endRuns(this.#key, cause),
+      async (run, cause) => {
+        const key = runKeyOf(run)
+        if (key) await THREAD.get(THREAD.idFromString(key.object)).endRuns(this.#key, cause)
+      },
       (at) => this.#arm(at),
     )
   }

@@ -194,6 +194,8 @@ export async function choose(
     try {
       answer = await ask(place!)
     } catch (error) {
+      // What was refused was answered.
+      if (error instanceof Refusal) throw error
       answer = new Unanswered(error)
     }
     answers[at] = answer

@@ -29,7 +29,7 @@ import { gitPath } from './git-routes.ts'
 import { secured } from './headers.ts'
 import { sweepIndex } from './ledger.ts'
 import { createLink, readLink, type CreatedLink, type LinkItem, type LinkRequest } from './links.ts'
-import { removeMember, type DepartureReceipt } from './members.ts'
+import { changeRole, removeMember, type DepartureReceipt, type RoleReceipt } from './members.ts'
 import { asset, problemPage } from './pages.ts'
 import { causeOf, codeOf, Refusal, type Code } from './refusal.ts'
 import { route } from './routes.ts'
@@ -168,6 +168,11 @@ export class Latchkey extends WorkerEntrypoint<Env> {
     return this.#answer((app) => removeMember(app, principal, org, user))
   }
 
+  /** Somebody has another role in an organisation: ends what the one before permitted; for services only. */
+  changeRole(principal: Principal, org: string, user: string, role: string): Promise<Answer<RoleReceipt>> {
+    return this.#answer((app) => changeRole(app, principal, org, user, role))
+  }
+
   /** The same key is the same run, however often it is asked for. */
   startRun(principal: Principal, wanted: RunRequest): Promise<Answer<Started>> {
     return this.#answer((app) => startRun(app, principal, wanted))
@@ -285,7 +290,7 @@ export class Latchkey extends WorkerEntrypoint<Env> {
   sessionCredential(
     holder: Principal | { readonly capability: string; readonly container?: string },
     session: string,
-    request: { readonly url: string },
+    request: { readonly url: string; readonly provider?: string },
   ): Promise<Answer<GitLogin>> {
     return this.#answer((app) =>
       'capability' in holder

@@ -12,6 +12,7 @@ const octo = {
   owner: 'octo',
   name: 'hello',
   cloneUrl: 'https://github.com/octo/hello.git',
+  user: 'x-access-token',
 }
 for (const text of [
   'https://github.com/Octo/Hello',
@@ -32,6 +33,7 @@ parse.good(
     owner: 'a/b',
     name: 'c',
     cloneUrl: 'https://git.example/gitlab/a/b/c.git',
+    user: 'oauth2',
   },
 )
 parse.good(
@@ -43,6 +45,20 @@ parse.good(
     owner: 'A',
     name: 'b',
     cloneUrl: 'http://127.0.0.1:9000/A/b.git',
+    user: 'oauth2',
+  },
+)
+parse.good(
+  'bitbucket',
+  'A user name of its own.',
+  { args: ['https://bitbucket.org/Octo/Hello/src/main'] },
+  {
+    provider: 'bitbucket',
+    host: 'bitbucket.org',
+    owner: 'octo',
+    name: 'hello',
+    cloneUrl: 'https://bitbucket.org/octo/hello.git',
+    user: 'x-token-auth',
   },
 )
 for (const text of [
@@ -72,7 +88,7 @@ for (const text of [
 parse.bad('long', 'Too long.', { args: [repeated('a', 1_025)] }, 'repo_invalid')
 
 const check = new Group('upstream.check')
-const { cloneUrl: _, ...place } = octo
+const { cloneUrl: _, user: __, ...place } = octo
 const upload = 'https://github.com/octo/hello.git/git-upload-pack'
 const allow = (name: string, method: string, url: string, right: string): void =>
   check.good(name, 'B6: on the list.', { args: [place, { method, url }] }, right)
