@@ -234,7 +234,8 @@ void encode(const Row& row, std::span<std::uint8_t, row_size> out) noexcept;
 ///     ok              -                      a token
 ///     terminal        -                      this refresh token is good for nothing any more
 ///     transient       none, answered,        not sent (none), 5xx (answered; none where the
-///                     silent                 profile knows it), reset or time-out (silent)
+///                     silent                 profile knows it or an introspection says so), reset
+///                                            or time-out (silent)
 ///     rate_limited    none                   429, 403 with rate headers, 503 with Retry-After
 ///     operator_error  none                   the client is misconfigured, not the grant
 ///     not_understood  answered               anything else; kept, sealed, as it came

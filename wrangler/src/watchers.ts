@@ -3,9 +3,7 @@ import type { RunCause } from 'latchkey'
 
 const tellAgainMs = 5_000
 
-// Once they were threads, which went on waiting when their runs had ended.
 export const watcherSchema = `
-  DROP TABLE IF EXISTS watcher;
   CREATE TABLE IF NOT EXISTS run_watcher (
     until INTEGER NOT NULL, run TEXT NOT NULL, cause TEXT, PRIMARY KEY (until, run)) WITHOUT ROWID;
 `
