@@ -39,10 +39,12 @@ async function readBody(request: Request): Promise<Uint8Array> {
   return bytes
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /** UTF-8 without replacement: what is not well-formed is refused. */
 function decode(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return utf8.decode(bytes)
   } catch {
     throw new Refusal('request_invalid')
   }

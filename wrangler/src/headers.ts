@@ -12,10 +12,21 @@ const common = Object.entries({
   'x-frame-options': 'DENY',
 })
 
+const ofJson = new Headers([...common, ['content-type', 'application/json']])
+const complete = new WeakSet<Response>()
+
+/** As `Response.json`, with the headers in place: one by one they cost as much as reading the request. */
+export function jsonResponse(value: unknown): Response {
+  const response = new Response(JSON.stringify(value), { headers: ofJson })
+  complete.add(response)
+  return response
+}
+
 /** Gives an answer of ours the headers that none may lack; a page's own policy stays. */
 export function secured(response: Response, baseUrl?: string): Response {
   const { headers } = response
-  for (const [name, value] of common) if (!headers.has(name)) headers.set(name, value)
+  if (!complete.has(response))
+    for (const [name, value] of common) if (!headers.has(name)) headers.set(name, value)
   if (baseUrl?.startsWith('https:')) headers.set('strict-transport-security', 'max-age=31536000')
   return response
 }

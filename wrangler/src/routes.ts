@@ -18,6 +18,7 @@ import {
   type TokenOptions,
 } from './connections.ts'
 import { exposition } from './counters.ts'
+import { jsonResponse } from './headers.ts'
 import { gitRoutes } from './git-routes.ts'
 import { showSignIn, signIn, signOut } from './dev-sign-in.ts'
 import { eraseUser } from './erase.ts'
@@ -131,7 +132,7 @@ function finishConnect(
 
 async function token({ app, request, parts: [provider = ''] }: Call): Promise<Response> {
   const principal = trustedCaller(app, request, json)
-  return Response.json(await giveToken(app, principal, provider, tokenOptions(await readJson(request))))
+  return jsonResponse(await giveToken(app, principal, provider, tokenOptions(await readJson(request))))
 }
 
 /** Takes exactly the members it knows. */
