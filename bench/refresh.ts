@@ -46,6 +46,7 @@ const hotNames = [
   'payload-do-rpc',
   'latchkey-binding',
   'empty-binding-do-rpc',
+  'payload-binding-do-rpc',
 ] as const
 
 export async function measureRefresh(options: RefreshOptions): Promise<RefreshFacts> {
@@ -198,7 +199,7 @@ function barsOf(cells: readonly Cell[], { heapBytes }: Memory, { statements, ala
   const stormed = median(walls('latchkey').map((us, round) => us / walls('promise-in-do')[round]!))
   return [
     against('latchkey', 'empty-do-rpc', 1.25),
-    against('latchkey-binding', 'empty-binding-do-rpc', 1.25),
+    against('latchkey-binding', 'payload-binding-do-rpc', 1.25),
     atMost('refresh.storm: latchkey / promise-in-do', stormed, stormed, 1.1),
     atMost('refresh: storage writes', statements + alarms, statements + alarms, 3),
     atMost('vault: KiB of heap a connection', heapBytes / 1_024, heapBytes / 1_024, 64),

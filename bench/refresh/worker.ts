@@ -43,6 +43,12 @@ export class EmptyEntry extends WorkerEntrypoint<Env> {
   async nothing(): Promise<void> {
     await this.env.EMPTY.getByName('empty').nothing()
   }
+
+  /** With what `token` is asked and answers. */
+  async same(_principal: object, _provider: string): Promise<object> {
+    await this.env.EMPTY.getByName('empty').nothing()
+    return { ok: true, value: answer }
+  }
 }
 
 type Run = (env: Env, app: App, subject: string, provider: string) => Promise<unknown>
@@ -57,6 +63,8 @@ const runs: Readonly<Record<string, Run>> = {
     if (!answer.ok) throw new Error(answer.code)
   },
   'empty-binding-do-rpc': (env) => env.EMPTY_ENTRY.nothing(),
+  'payload-binding-do-rpc': (env, _app, subject, provider) =>
+    env.EMPTY_ENTRY.same({ subject, kind: 'service' }, provider),
 }
 
 export default {

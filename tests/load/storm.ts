@@ -1,7 +1,7 @@
 /**
  * `npm run storm`: many callers, one expired connection; and many connections under mixed load. What the provider
  * counted, who got no token, whether the grant lives, and how long it took beside the simplest correct thing.
- *   --rounds N        volleys of each kind (7)
+ *   --rounds N        volleys of each kind (15)
  *   --callers N       callers of a volley (200)
  *   --connections N   connections under mixed load (1000)
  *   --check           ends with 1 when a bar is missed
@@ -210,7 +210,7 @@ export function showStorm(rounds: readonly Round[]): void {
 
 async function main(): Promise<void> {
   const { values } = readOptions({
-    rounds: { type: 'string', default: '7' },
+    rounds: { type: 'string', default: '15' },
     callers: { type: 'string', default: '200' },
     connections: { type: 'string', default: '1000' },
     check: { type: 'boolean', default: false },
