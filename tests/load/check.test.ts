@@ -187,6 +187,11 @@ const right: Readonly<Record<string, Script>> = {
     .pass(15_000)
     .diesAsking()
     .say(dead()),
+  'a disconnect that was cut off when the provider knew it already': script()
+    .login('0')
+    .say(token('0'))
+    .say({ outcome: 'cut' }, 'disconnect')
+    .say(dead('refused')),
   'a disconnect and a login': script()
     .login('0')
     .say(token('0'))
@@ -309,6 +314,29 @@ const wrong: readonly (readonly [Rule, string, Script | Line[]])[] = [
     script().login('0').say(token('0')).diesAsking().say(dead()),
   ],
   ['loss_unnamed', 'the person is blamed', lossy().say(dead('revoked'))],
+  ['loss_unnamed', 'a loss is called refused', lossy().say(dead('refused'))],
+  ['false_death', 'nobody had wanted to end it', script().login('0').say(token('0')).say(dead('refused'))],
+  [
+    'false_death',
+    'it had been refreshed since somebody wanted to end it',
+    script()
+      .login('0')
+      .say(token('0'))
+      .say({ outcome: 'cut' }, 'disconnect')
+      .refresh('0', '1')
+      .say(token('1'))
+      .say(dead('refused')),
+  ],
+  [
+    'false_death',
+    'somebody wanted to end the login before',
+    script().login('0').say({ outcome: 'cut' }, 'disconnect').login('5').say(token('5')).say(dead('refused')),
+  ],
+  [
+    'false_death',
+    'the disconnect was answered, and did nothing',
+    script().login('0').say(token('0')).say({ outcome: 'later' }, 'disconnect').say(dead('refused')),
+  ],
   ['loss_untold', 'never told', lossy().say({ outcome: 'later' })],
   ['loss_untold', 'told too late', lossy().pass(61_000).say(dead())],
   ['unknown_token', 'never given', script().login('0').say(token('7'))],

@@ -467,6 +467,18 @@ function checkRegister(
           owners.get(chain) === conn && within(eras.get(chain)) && call.boughtAt! < told.at,
       )
       const from = Math.max(0, ...last.map(({ call }) => call.boughtAt!))
+      // A disconnect that was cut off may have revoked the grant and left the record: the provider's no is the truth then.
+      const isEnded =
+        told.cause === 'refused' &&
+        own.some(
+          (other) =>
+            other.ask.verb === 'disconnect' &&
+            other.told.outcome === 'cut' &&
+            other.ask.at < told.at &&
+            other.told.at > from &&
+            within(eraAt(own, other.ask.at)),
+        )
+      if (isEnded) continue
       if (loss === undefined) {
         if (isExhausted(own, kills, from, told.at, limits)) givenUp += 1
         else accuse('false_death', told.at, `${conn}: operation ${ask.op}`)
