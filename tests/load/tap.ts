@@ -14,7 +14,8 @@ export type Moment = (typeof moments)[number]
 export type Hook = (moment: Moment) => boolean
 
 export async function startTap(provider: string, recorder: Recorder, hook: Hook): Promise<Listener> {
-  const agent = new Agent({ keepAlive: true })
+  // A connection that is kept may be closed by the other side just as it is used again, and a request would be lost here.
+  const agent = new Agent({ keepAlive: false })
   let calls = 0
   const listener = await listen(async (request, response) => {
     const body = await readBody(request)
