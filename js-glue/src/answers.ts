@@ -1,3 +1,4 @@
+import { abi } from './abi.gen.ts'
 import { LatchkeyError } from './errors.ts'
 import { type Module, numberOf, place } from './module.ts'
 import type { Doubt } from './refresh-types.ts'
@@ -5,7 +6,6 @@ import type { Account, DisconnectResult, HttpAnswer, RevocationAnswer, TokenSet 
 
 const maxBody = 64_000
 const disconnectReasons = [undefined, 'unsupported', 'refused', 'unreachable'] as const
-const doubts = ['none', 'answered', 'silent'] as const
 const revocationKinds = { unsupported: 1, status: 2, unreachable: 3 } as const
 
 /** Puts an HTTP answer as the module takes one: status, content type, body. */
@@ -68,7 +68,7 @@ export function introspectionDoubt(module: Module, answer: HttpAnswer): Doubt {
     // A body beyond the limit says nothing.
     const args = putAnswer(module, answer.body.length > maxBody ? { ...answer, body } : answer)
     module.call('lk_introspection_doubt', ...args)
-    return doubts[module.u32[place('FlagReply', 'flag') >>> 2]!]!
+    return abi.enums.doubt[module.u32[place('FlagReply', 'flag') >>> 2]!]!
   } finally {
     module.wipe()
   }

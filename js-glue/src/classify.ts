@@ -1,3 +1,4 @@
+import { abi } from './abi.gen.ts'
 import { type Module, numberOf, place } from './module.ts'
 import type { Classified, Failed, RefreshAnswer } from './refresh-types.ts'
 import type { ProviderSettings } from './types.ts'
@@ -7,7 +8,6 @@ const reply = 'RefreshClassifyReply'
 const maxBody = 64_000
 const absences = { not_sent: 1, reset: 2, timeout: 3 } as const
 const classes = ['ok', 'terminal', 'transient', 'rate_limited', 'operator', 'unparsed'] as const
-const doubts = ['none', 'answered', 'silent'] as const
 // Only these cross: an answer may have many headers, and long ones.
 const known = /^(?:content-type|date|retry-after|(?:x-)?rate-?limit-(?:remaining|reset))$/i
 const maxValue = 1_024
@@ -80,7 +80,7 @@ function readClassified(module: Module): Classified {
   const retryAfterMs = module.f64[place(reply, 'retry_after_ms') >>> 3]!
   const said = {
     class: kind,
-    doubt: doubts[module.u8[place(reply, 'doubt')]!]!,
+    doubt: abi.enums.doubt[module.u8[place(reply, 'doubt')]!]!,
     ...(code === '' ? undefined : { code }),
     ...(module.u8[place(reply, 'introspectable')] === 1 ? { introspectable: true as const } : undefined),
     ...(retryAfterMs === 0
