@@ -1,7 +1,7 @@
 // The jobs of a token in workerd started directly: `token.hot`, `refresh.storm`, and what both leave behind.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { freePort } from '../tests/load/workerd.ts'
+import { freePort } from '../tests/servers/ports.ts'
 import { inParallel, served, startStage, type Stage } from '../tests/load/stage.ts'
 import { storm } from '../tests/load/storm.ts'
 import { shoot } from '../tests/load/volley.ts'

@@ -1,7 +1,6 @@
 /** Real servers and a real browser for the tests of the whole way. */
 import { generateKeyPairSync } from 'node:crypto'
 import { access, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +8,7 @@ import { load, type KeyRing, type Latchkey, type Principal } from 'latchkey'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import { startLocal, type Local } from '../../wrangler/dev/local.ts'
 import { startGitHubApps, type GitHubServer } from '../servers/github-apps.ts'
+import { freePort } from '../servers/ports.ts'
 
 export interface Stack {
   readonly local: Local
@@ -97,15 +97,6 @@ export async function startStack(): Promise<Stack> {
       await rm(folder, { recursive: true })
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return address.port
 }
 
 async function chromiumPath(): Promise<string> {

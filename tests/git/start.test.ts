@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { after, before, describe, test } from 'node:test'
-import { freePort } from '../load/workerd.ts'
+import { freePort } from '../servers/ports.ts'
 import { attempt, run } from './client.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { load } from 'latchkey'
-import { freePort, shipped, startWorkerd } from './workerd.ts'
+import { freePort } from '../servers/ports.ts'
+import { shipped, startWorkerd } from './workerd.ts'
 
 const kills = 24
 const url = 'https://git.example/team/repo.git'

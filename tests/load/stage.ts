@@ -10,7 +10,8 @@ import type { OidcSettings } from '../servers/oidc.ts'
 import type { Connected, ProviderControl, Remote } from '../servers/control.ts'
 import { spawnServer } from '../servers/serve.ts'
 import type { Hit, Shot } from './volley.ts'
-import { freePort, shipped, startWorkerd, type Deployment, type Workerd } from './workerd.ts'
+import { freePort } from '../servers/ports.ts'
+import { shipped, startWorkerd, type Deployment, type Workerd } from './workerd.ts'
 
 export type Kind = 'github' | 'oidc'
 export const baselines = ['promise', 'lease', 'unlocked'] as const

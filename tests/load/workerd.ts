@@ -2,7 +2,6 @@
 import { build } from 'esbuild'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -119,15 +118,6 @@ const worker :Workerd.Worker = (
 `
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return address.port
-}
-
 /** Bundles the Worker into `folder`, which it uses as its disk too, and serves it. */
 export async function startWorkerd(
   folder: string,
@@ -160,7 +150,7 @@ export async function startWorkerd(
     child = mine
     running.add(mine)
     ended = new Promise((resolve) =>
-      mine.once('exit', () => {
+      mine.once('close', () => {
         running.delete(mine)
         resolve()
       }),
@@ -168,9 +158,11 @@ export async function startWorkerd(
     for (const stream of [mine.stdout, mine.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => log.push(line))
     }
-    const failed = ended.then(() => Promise.reject(new Error(`workerd did not start:\n${log.join('\n')}`)))
-    await Promise.race([listening(mine.stdio[3] as Readable), failed])
-    failed.catch(() => undefined)
+    if (!(await listens(mine.stdio[3] as Readable))) {
+      mine.kill('SIGKILL')
+      await ended
+      throw new Error(`workerd did not start:\n${log.join('\n')}`)
+    }
   }
   ended = Promise.resolve()
   await start()
@@ -189,9 +181,10 @@ export async function startWorkerd(
   }
 }
 
-async function listening(control: Readable): Promise<void> {
+/** False where it ended before it said so. */
+async function listens(control: Readable): Promise<boolean> {
   for await (const line of createInterface({ input: control })) {
-    if ((JSON.parse(line) as { event: string }).event === 'listen') return
+    if ((JSON.parse(line) as { event: string }).event === 'listen') return true
   }
-  throw new Error('workerd said nothing about its socket')
+  return false
 }

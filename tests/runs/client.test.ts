@@ -11,7 +11,7 @@ import {
   type Runs,
   type RunsOptions,
 } from 'latchkey/runs'
-import { freePort } from '../load/workerd.ts'
+import { freePort } from '../servers/ports.ts'
 import { call, Kept, startStage, type Stage } from './stage.ts'
 
 let stage: Stage

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { load } from 'latchkey'
 import type { RunStorage } from 'latchkey/runs'
-import { freePort, shipped, startWorkerd, type Deployment, type Workerd } from '../load/workerd.ts'
+import { freePort } from '../servers/ports.ts'
+import { shipped, startWorkerd, type Deployment, type Workerd } from '../load/workerd.ts'
 
 export interface Stage {
   readonly worker: Workerd

@@ -16,7 +16,8 @@ import { fileURLToPath } from 'node:url'
 import { median } from '../../bench/report.ts'
 import { readOptions } from '../../scripts/options.ts'
 import { atMost, keep, numberOf, progress, show, showBars } from '../load/report.ts'
-import { freePort, shipped, startWorkerd, type Workerd } from '../load/workerd.ts'
+import { freePort } from '../servers/ports.ts'
+import { shipped, startWorkerd, type Workerd } from '../load/workerd.ts'
 import { call, startStage } from './stage.ts'
 
 interface Contender {

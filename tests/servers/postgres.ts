@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { chown, glob, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { freePort } from './ports.ts'
 
 export interface PostgresOptions {
   /** Connections that may be open at once. */
@@ -49,7 +49,6 @@ interface Process {
 const initMs = 60_000
 const startMs = 30_000
 const stopMs = 10_000
-const portAttempts = 5
 const lastLines = 40
 const removeAttempts = 40
 const removePauseMs = 50
@@ -116,15 +115,8 @@ class Postgres implements PostgresServer {
   async begin(): Promise<void> {
     process.once('exit', this.#abandon)
     await this.#initialize()
-    for (let attempt = 1; ; attempt += 1) {
-      this.port = await freePort()
-      try {
-        return await this.#start()
-      } catch (error) {
-        // Somebody else may have taken the port in between.
-        if (attempt === portAttempts || !this.log().includes('could not bind')) throw error
-      }
-    }
+    this.port = await freePort()
+    await this.#start()
   }
 
   async restart(how: 'fast' | 'crash' = 'fast'): Promise<void> {
@@ -251,13 +243,4 @@ function identity(): Identity | undefined {
     if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
   }
   throw new Error('there is no account to run PostgreSQL as')
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('there is no free port')
-  return address.port
 }

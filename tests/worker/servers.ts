@@ -5,6 +5,7 @@ import type { TestProject } from 'vitest/node'
 import { startAuthorizationServer } from '../../wrangler/dev/authorization-server.ts'
 import { startGitHubApps } from '../servers/github-apps.ts'
 import { appSecret, baseUrl, clientId, clientSecret, faults } from './variables.ts'
+import { freePort } from '../servers/ports.ts'
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const port = await freePort()
@@ -170,11 +171,4 @@ async function listen(server: Server): Promise<number> {
   const address = server.address()
   if (typeof address !== 'object' || address === null) throw new Error('no port')
   return address.port
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server)
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
