@@ -51,9 +51,10 @@ set(sodium_files
   sodium/utils.c)
 list(TRANSFORM sodium_files PREPEND "${sodium_source}/")
 
-add_library(sodium ${LATCHKEY_LIBRARY_KIND} ${sodium_files} "${PROJECT_SOURCE_DIR}/cmake/sodium_trap.c")
+add_library(sodium ${LATCHKEY_LIBRARY_KIND} ${sodium_files} "${PROJECT_SOURCE_DIR}/cmake/sodium_key.c"
+  "${PROJECT_SOURCE_DIR}/cmake/sodium_trap.c")
 target_include_directories(sodium SYSTEM
-  PUBLIC "${sodium_generated}" "${sodium_source}/include"
+  PUBLIC "${sodium_generated}" "${sodium_source}/include" "${PROJECT_SOURCE_DIR}/cmake"
   PRIVATE "${sodium_generated}/sodium" "${sodium_source}/include/sodium")
 # SODIUM_STATIC keeps the symbols hidden. The weak symbols and the empty assembly statement are libsodium's
 # own guard that a wipe survives link-time optimisation.
@@ -63,6 +64,9 @@ target_compile_definitions(sodium
     $<$<NOT:$<STREQUAL:${CMAKE_C_BYTE_ORDER},BIG_ENDIAN>>:NATIVE_LITTLE_ENDIAN=1>)
 target_compile_options(sodium PRIVATE -w -fvisibility=hidden -ffunction-sections -fdata-sections)
 set_target_properties(sodium PROPERTIES C_STANDARD 99 C_EXTENSIONS ON)
+# Keys come with their points (sodium_key.h): nothing else of a verification is another's than libsodium's.
+set_source_files_properties("${sodium_source}/crypto_sign/ed25519/ref10/open.c"
+  PROPERTIES COMPILE_DEFINITIONS ge25519_frombytes_negate_vartime=latchkey_ed25519_unpacked)
 if(LATCHKEY_WASM)
   # Built for size like the rest of a module, but for the hashes that tokens pass through and the group arithmetic of
   # Ed25519, whose field operations are inlined: 3 % of a verification and 15 % of a signature for 3.4 KB. Arrays of limbs

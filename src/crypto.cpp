@@ -6,12 +6,18 @@
 #include <sodium/crypto_kdf_hkdf_sha256.h>
 #include <sodium/crypto_sign_ed25519.h>
 #include <sodium/utils.h>
+#include <sodium_key.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace latchkey::crypto {
 namespace {
+
+static_assert(sizeof(VerifyKey) == sizeof(latchkey_ed25519_key) &&
+              offsetof(VerifyKey, point) == offsetof(latchkey_ed25519_key, point) &&
+              offsetof(VerifyKey, status) == offsetof(latchkey_ed25519_key, status));
 
 constexpr std::uint64_t block_bits = 512;
 
@@ -153,9 +159,16 @@ Ed25519Signature sign(const SignKey& key, Bytes message) noexcept {
   return out;
 }
 
-bool verify(const Ed25519Public& key, Bytes message, const Ed25519Signature& signature) noexcept {
+VerifyKey verify_key(const Ed25519Public& key) noexcept {
+  VerifyKey out;
+  out.bytes = key;
+  out.status = latchkey_ed25519_unpack(key.data(), out.point.data());
+  return out;
+}
+
+bool verify(const VerifyKey& key, Bytes message, const Ed25519Signature& signature) noexcept {
   return crypto_sign_ed25519_verify_detached(signature.data(), message.data(), message.size(),
-                                             key.data()) == 0;
+                                             reinterpret_cast<const std::uint8_t*>(&key)) == 0;
 }
 
 void aead_seal(const Secret32& key, Bytes nonce, Bytes associated, Bytes plain,

@@ -89,7 +89,7 @@ struct Signed {
   crypto::Ed25519Signature eddsa{};
 };
 
-bool is_eddsa_good(const crypto::Ed25519Public& key, const Signed& form) noexcept {
+bool is_eddsa_good(const crypto::VerifyKey& key, const Signed& form) noexcept {
   return crypto::verify(key, bytes_of(signing_input(form.token, form.parts)), form.eddsa);
 }
 
@@ -238,7 +238,7 @@ Verdict open(keys::Ring ring, Use use, std::string_view token) noexcept {
     good = crypto::equal(crypto::mac(mac_key_of(*key, use), input), form.mac);
     break;
   }
-  case Alg::eddsa: good = is_eddsa_good(key->state_sign.public_key(), form); break;
+  case Alg::eddsa: good = is_eddsa_good(key->state_verify, form); break;
   }
   return good ? opened(form) : refused(Refusal::bad_signature);
 }

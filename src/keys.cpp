@@ -45,6 +45,7 @@ Key derive_all(std::string_view kid, const crypto::Secret32& key) noexcept {
   out.seal = derive(key, info_seal);
   crypto::Secret32 seed = derive(key, info_state_eddsa);
   out.state_sign = crypto::sign_key(seed);
+  out.state_verify = crypto::verify_key(out.state_sign.public_key());
   crypto::wipe_object(seed);
   return out;
 }
@@ -62,8 +63,10 @@ Jwk read_jwk(const json::Value& jwk, PublicKey& out) noexcept {
   if (use.present() && use.text() != "sig") return Jwk::other;
   const std::string_view kid = jwk.member("kid").text();
   if (!text::is_plain(kid, decltype(out.kid)::capacity)) return Jwk::refused;
-  const auto size = text::base64url_decode(jwk.member("x").text(), out.key);
-  if (!size || *size != out.key.size()) return Jwk::refused;
+  crypto::Ed25519Public key{};
+  const auto size = text::base64url_decode(jwk.member("x").text(), key);
+  if (!size || *size != key.size()) return Jwk::refused;
+  out.key = crypto::verify_key(key);
   out.kid.assign(kid);
   return Jwk::usable;
 }
@@ -149,7 +152,7 @@ void put_jwks(Ring ring, Writer& out) noexcept {
     out.put(key.kid.view());
     out.put(eddsa_suffix);
     out.put("\",\"x\":\"");
-    text::base64url_put(out, key.state_sign.public_key());
+    text::base64url_put(out, key.state_verify.bytes);
     out.put("\"}");
   }
   out.put("]}");

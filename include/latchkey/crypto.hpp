@@ -70,6 +70,17 @@ void mac_update(MacStream& stream, Bytes piece) noexcept;
 /// HKDF-SHA-256 (RFC 5869), extract and expand; `out` at most 8,160 bytes.
 void hkdf(Bytes ikm, Bytes salt, Bytes info, MutBytes out) noexcept;
 
+/// An Ed25519 public key whose point was unpacked once (RFC 8032 section 5.1.3). Made by
+/// `verify_key`.
+struct VerifyKey {
+  Ed25519Public bytes{};
+  std::array<std::int32_t, 40> point{};
+  std::int32_t status{-1};
+};
+
+/// Prepares a key. One that is no point of the curve is made too, and verifies nothing.
+[[nodiscard]] VerifyKey verify_key(const Ed25519Public& key) noexcept;
+
 /// An Ed25519 secret key in libsodium's form: seed, then public key.
 struct SignKey {
   std::array<std::uint8_t, 64> seed_and_public{};
@@ -82,7 +93,7 @@ struct SignKey {
 [[nodiscard]] Ed25519Signature sign(const SignKey& key, Bytes message) noexcept;
 
 /// Verifies strictly: canonical S and points, small-order keys refused.
-[[nodiscard]] bool verify(const Ed25519Public& key, Bytes message,
+[[nodiscard]] bool verify(const VerifyKey& key, Bytes message,
                           const Ed25519Signature& signature) noexcept;
 
 inline constexpr std::size_t aead_nonce_size = 24;

@@ -44,6 +44,7 @@ struct Key {
   crypto::MacKey principal;
   crypto::Secret32 seal{};
   crypto::SignKey state_sign;
+  crypto::VerifyKey state_verify;
 };
 
 using Ring = std::span<const Key>;
@@ -51,7 +52,7 @@ using Ring = std::span<const Key>;
 /// An Ed25519 key of a JWK Set.
 struct PublicKey {
   SmallText<64> kid;
-  crypto::Ed25519Public key{};
+  crypto::VerifyKey key;
 };
 
 using PublicKeys = std::span<const PublicKey>;

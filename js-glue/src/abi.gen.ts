@@ -1,10 +1,10 @@
 // @generated from wasm/abi.json by scripts/gen-abi.mjs
 export const abi = {
   version: 1,
-  layoutHash: 2904029221,
+  layoutHash: 328293734,
   arena: { size: 98304, request: 0, reply: 256, data: 512 },
-  keySize: 536,
-  publicKeySize: 98,
+  keySize: 732,
+  publicKeySize: 264,
   codes: [
     { number: 0, name: 'ok', public: 'none', meaning: 'no error' },
     {

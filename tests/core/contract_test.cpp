@@ -54,8 +54,8 @@ constexpr bool is_plain =
 // Results cross the module's boundary and are copied as bytes.
 static_assert(is_plain<Result<void>, Result<std::size_t>, Result<UnixMillis>, Millis, UnixMillis,
                        SmallText<64>>);
-static_assert(
-    is_plain<crypto::MacKey, crypto::MacPrefix, crypto::SignKey, keys::Key, keys::PublicKey>);
+static_assert(is_plain<crypto::MacKey, crypto::MacPrefix, crypto::SignKey, crypto::VerifyKey,
+                       keys::Key, keys::PublicKey>);
 static_assert(is_plain<jws::Verdict, jws::Parts, jws::Opened, json::Node>);
 static_assert(std::is_trivially_copyable_v<json::Value> &&
               std::is_trivially_copyable_v<Result<json::Value>>);
@@ -88,7 +88,7 @@ static_assert(is_plain<crypto::MacStream, webhook::Stream> && sizeof(webhook::St
 // Sizes that the glue and the stack of the module rely on.
 static_assert(sizeof(Errc) == 1 && sizeof(PublicCode) == 1);
 static_assert(sizeof(crypto::MacKey) == 64 && sizeof(crypto::SignKey) == 64);
-static_assert(alignof(keys::Key) == 4 && alignof(keys::PublicKey) == 2);
+static_assert(alignof(keys::Key) == 4 && alignof(keys::PublicKey) == 4);
 static_assert(jws::max_token == 4'096 && state::max_token == 4'096 && seal::max_plain == 16'384);
 static_assert(state::default_ttl == seconds(600) && state::max_ttl == seconds(3'600) &&
               state::default_skew == seconds(60) && state::max_skew == seconds(300));
@@ -194,7 +194,7 @@ TEST_CASE("threat T26 contract: null and empty input to every function of the fo
   crypto::hkdf({}, {}, {}, out);
   CHECK(hex(out) == "eb70f01dede9afafa449eee1b1286504e1f62388b3f7dd4f956697b0e828fe18");
   const auto key = crypto::sign_key({});
-  CHECK(crypto::verify(key.public_key(), {}, crypto::sign(key, {})));
+  CHECK(crypto::verify(crypto::verify_key(key.public_key()), {}, crypto::sign(key, {})));
   CHECK_FALSE(crypto::verify({}, {}, {}));
   Octets tag(16);
   crypto::aead_seal({}, Octets(24), {}, {}, tag);

@@ -158,7 +158,7 @@ TEST_CASE(
 
 TEST_CASE("T01 crypto: a signature fits one key and one message, bit for bit") {
   const auto key = crypto::sign_key(secret(3));
-  const auto public_key = key.public_key();
+  const auto public_key = crypto::verify_key(key.public_key());
   Octets message = octets("the quick brown fox");
   const auto signature = crypto::sign(key, message);
   REQUIRE(crypto::verify(public_key, message, signature));
@@ -175,9 +175,9 @@ TEST_CASE("T01 crypto: a signature fits one key and one message, bit for bit") {
     flip(message, bit);
   }
   for (std::size_t bit = 0; bit < 32 * 8; ++bit) {
-    auto changed = public_key;
+    auto changed = key.public_key();
     flip(changed, bit);
-    if (crypto::verify(changed, message, signature)) ++accepted;
+    if (crypto::verify(crypto::verify_key(changed), message, signature)) ++accepted;
   }
   CHECK(accepted == 0);
 }
@@ -194,7 +194,7 @@ TEST_CASE("threat T15 crypto: verifying is strict about S and about small-order 
     signature[32 + i] = static_cast<std::uint8_t>(carry & 0xff);
     carry >>= 8;
   }
-  CHECK_FALSE(crypto::verify(key.public_key(), message, signature));
+  CHECK_FALSE(crypto::verify(crypto::verify_key(key.public_key()), message, signature));
 
   // With a small-order key, R = identity and S = 0 would hold for every message.
   const char* const small_order[] = {
@@ -215,13 +215,41 @@ TEST_CASE("threat T15 crypto: verifying is strict about S and about small-order 
     for (const std::uint8_t r : Octets{0, 1}) {
       crypto::Ed25519Signature forged{};
       forged[0] = r;
-      CHECK_FALSE(crypto::verify(public_key, message, forged));
+      CHECK_FALSE(crypto::verify(crypto::verify_key(public_key), message, forged));
     }
     crypto::Ed25519Signature forged{};
     std::copy(bytes.begin(), bytes.end(), forged.begin());
-    CHECK_FALSE(crypto::verify(public_key, message, forged));
-    CHECK_FALSE(crypto::verify(key.public_key(), message, forged));
+    CHECK_FALSE(crypto::verify(crypto::verify_key(public_key), message, forged));
+    CHECK_FALSE(crypto::verify(crypto::verify_key(key.public_key()), message, forged));
   }
+}
+
+TEST_CASE("threat T15 crypto: what is no point of the curve verifies nothing") {
+  const auto key = crypto::sign_key(secret(3));
+  const Octets message = octets("m");
+  const auto signature = crypto::sign(key, message);
+  std::size_t points = 0;
+  for (std::uint32_t y = 0; y < 1'000; ++y) {
+    crypto::Ed25519Public bytes{};
+    bytes[0] = static_cast<std::uint8_t>(y & 0xff);
+    bytes[1] = static_cast<std::uint8_t>(y >> 8);
+    const auto made = crypto::verify_key(bytes);
+    CHECK(made.bytes == bytes);
+    points += made.status == 0 ? 1 : 0;
+    CHECK_FALSE(crypto::verify(made, message, signature));
+  }
+  // As many of these y have an x by Euler's criterion, counted with other arithmetic.
+  CHECK(points == 516);
+  CHECK_FALSE(crypto::verify({}, message, signature));
+
+  const auto good = crypto::verify_key(key.public_key());
+  REQUIRE(crypto::verify(good, message, signature));
+  auto refused = good;
+  refused.status = -1;
+  CHECK_FALSE(crypto::verify(refused, message, signature));
+  auto other = good;
+  other.point = crypto::verify_key(crypto::sign_key(secret(4)).public_key()).point;
+  CHECK_FALSE(crypto::verify(other, message, signature));
 }
 
 TEST_CASE("crypto: what is sealed opens to the same bytes, of every length") {

@@ -110,7 +110,7 @@ inline bool is_signed(std::string_view token, Only only, const Octets& key, std:
   if (key.size() != public_key.size() || signature.size() != fixed.size()) return false;
   std::copy(key.begin(), key.end(), public_key.begin());
   std::copy(signature.begin(), signature.end(), fixed.begin());
-  return crypto::verify(public_key, input, fixed);
+  return crypto::verify(crypto::verify_key(public_key), input, fixed);
 }
 
 }  // namespace latchkey::test

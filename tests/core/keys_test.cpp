@@ -294,7 +294,7 @@ TEST_CASE("keys: the published set holds the public half of every key and nothin
   }
   const auto keys = public_keys_of(ring);
   for (std::size_t i = 0; i < 3; ++i) {
-    CHECK(keys[i].key == ring[i].state_sign.public_key());
+    CHECK(keys[i].key.bytes == ring[i].state_sign.public_key());
     CHECK(keys[i].kid.view() == std::string{ring[i].kid.view()} + ".ed");
   }
   Writer none{MutBytes{space}};
