@@ -194,9 +194,7 @@ function readState(module: Module, compared: readonly string[]): State {
     const length = u16[statePieces + 2 * index + 1]!
     return all === undefined ? module.decode(base + at, length) : all.substring(at, at + length)
   }
-  const app = piece(7)
-  const returnTo = piece(8)
-  return {
+  const state = {
     alg: algs[u8[stateAlg]!]!,
     kid: piece(0),
     issuer: compared[0] || piece(1),
@@ -205,10 +203,13 @@ function readState(module: Module, compared: readonly string[]): State {
     provider: compared[3] || piece(4),
     subject: compared[4] || piece(5),
     owner: { kind: ownerKinds[u8[stateOwnerKind]!]!, id: piece(6) },
-    ...(app === '' ? undefined : { app }),
-    ...(returnTo === '' ? undefined : { returnTo }),
     nonce: piece(9),
     issuedAt: f64[stateIssuedAt]!,
     expiresAt: f64[stateExpiresAt]!,
-  } as State
+  } as { -readonly [name in keyof State]: State[name] }
+  const app = piece(7)
+  const returnTo = piece(8)
+  if (app !== '') state.app = app
+  if (returnTo !== '') state.returnTo = returnTo
+  return state
 }
