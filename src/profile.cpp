@@ -42,20 +42,23 @@ constexpr std::array<Profile, 28> table{{
                  .certainty = Certainty::documented},
      .account_id_members = {"account_id"},
      .account_label_members = {"email", "name"}},
-    // auth0.com/docs, configure-refresh-token-rotation: the grace is a setting of the tenant.
+    // auth0.com/docs, configure-refresh-token-rotation: the grace is a setting of the tenant;
+    // refresh-tokens: 200 alive for each user and application.
     {.name = "auth0",
      .title = "Auth0",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
-     .refresh = {.certainty = Certainty::documented},
+     .refresh = {.live_limit = 200, .certainty = Certainty::documented},
      .account_id_members = {"sub"}},
-    // Its packages/oauth-provider/src/token.ts: no grace by default, reuse kills the family.
+    // Its packages/oauth-provider/src/token.ts: no grace by default, reuse ends every login of the
+    // user with the client.
     {.name = "better-auth",
      .title = "Better Auth",
      .certainty = Certainty::assumed,
      .refresh = {.certainty = Certainty::second_hand},
      .account_id_members = {"sub"}},
-    // developer.box.com, tokens/refresh: single use, 60 days; reuse is answered by a refusal.
+    // developer.box.com, tokens/refresh: single use, 60 days; reuse is answered by a refusal, but
+    // by the same pair as long as nobody has used its access token (blog.box.com).
     {.name = "box",
      .title = "Box",
      .authorization_url = "https://account.box.com/api/oauth2/authorize",
@@ -70,7 +73,8 @@ constexpr std::array<Profile, 28> table{{
                  .revokes_grant = false},
      .account_id_members = {"id"},
      .account_label_members = {"login", "name"}},
-    // discord-api-docs, OAuth2.md: seven days; a new refresh token with each refresh.
+    // discord-api-docs, OAuth2.md: seven days; a new refresh token with each refresh;
+    // account-linking-with-discord.mdx: revoking one ends all of the user with the client.
     {.name = "discord",
      .title = "Discord",
      .authorization_url = "https://discord.com/oauth2/authorize",
@@ -78,7 +82,7 @@ constexpr std::array<Profile, 28> table{{
      .revocation_url = "https://discord.com/api/oauth2/token/revoke",
      .user_info_url = "https://discord.com/api/users/@me",
      .certainty = Certainty::documented,
-     .refresh = {.access_ttl = Len::of_days(7), .revokes_grant = false},
+     .refresh = {.access_ttl = Len::of_days(7)},
      .account_id_members = {"id"},
      .account_label_members = {"username", "email"}},
     {.name = "generic", .title = "OAuth 2.0", .certainty = Certainty::assumed},
@@ -130,6 +134,7 @@ constexpr std::array<Profile, 28> table{{
      .account_id_members = {"id"},
      .account_label_members = {"login", "name"}},
     // gitlabhq, doc/api/oauth2.md: 2 hours, both old tokens die, the redirect URI goes along.
+    // doorkeeper, refresh_token_request.rb: a spent one is refused, and that is all.
     {.name = "gitlab",
      .title = "GitLab",
      .authorization_url = "https://gitlab.com/oauth/authorize",
@@ -141,6 +146,8 @@ constexpr std::array<Profile, 28> table{{
      .certainty = Certainty::documented,
      .git = Git::gitlab,
      .refresh = {.access_ttl = Len::of_hours(2),
+                 .reuse = Reuse::refused,
+                 .certainty = Certainty::second_hand,
                  .revokes_grant = false,
                  .old_access_dies = true,
                  .needs_redirect_uri = true},
@@ -165,12 +172,14 @@ constexpr std::array<Profile, 28> table{{
                  .certainty = Certainty::second_hand},
      .account_id_members = {"sub"},
      .account_label_members = {"email", "name"}},
-    // Tells whose token it is only at a URL that holds the token; such a URL is never called.
+    // Its v1 API of OAuth ends on 2027-02-16; the one of 2026-03 tells whose token it is by
+    // introspection alone. developers.hubspot.com, manage-oauth-tokens: where to revoke.
     // nango.dev on HubSpot: the same refresh token comes back; sources differ on the life.
     {.name = "hubspot",
      .title = "HubSpot",
      .authorization_url = "https://app.hubspot.com/oauth/authorize",
-     .token_url = "https://api.hubapi.com/oauth/v1/token",
+     .token_url = "https://api.hubapi.com/oauth/2026-03/token",
+     .revocation_url = "https://api.hubapi.com/oauth/2026-03/token/revoke",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::second_hand,
      .refresh = {.access_ttl = Len::of_minutes(30),
@@ -179,11 +188,14 @@ constexpr std::array<Profile, 28> table{{
                  .certainty = Certainty::second_hand},
      .account_id_members = {"user_id"},
      .account_label_members = {"user"}},
-    // fosite, flow_refresh.go: reuse kills the family; a grace is a setting.
+    // fosite, flow_refresh.go: reuse kills the family; a grace is a setting. hydra,
+    // persister_oauth2.go: a refresh deletes the access tokens before it.
     {.name = "hydra",
      .title = "Ory Hydra",
      .certainty = Certainty::documented,
-     .refresh = {.certainty = Certainty::documented, .revokes_grant = false},
+     .refresh = {.certainty = Certainty::documented,
+                 .revokes_grant = false,
+                 .old_access_dies = true},
      .account_id_members = {"sub"}},
     // blogs.a.intuit.com, 2025-11-12: 100 days unused, five years in all.
     {.name = "intuit",
@@ -195,7 +207,8 @@ constexpr std::array<Profile, 28> table{{
      .refresh = {.idle = Len::of_days(100), .absolute = Len::of_days(5 * 365)},
      .account_id_members = {"sub"},
      .account_label_members = {"email"}},
-    // keycloak#4510: reuse by count, not by time; off by default.
+    // keycloak#4510: reuse by count, not by time; off by default. `iss` since 23, unless an
+    // administrator takes it out for a client.
     {.name = "keycloak",
      .title = "Keycloak",
      .certainty = Certainty::documented,
@@ -204,7 +217,8 @@ constexpr std::array<Profile, 28> table{{
      .account_id_members = {"sub"},
      .account_label_members = {"preferred_username", "email", "name"}},
     // Its user is read by GraphQL only.
-    // nango.dev on Linear: 24 hours.
+    // nango.dev on Linear: 24 hours. triage-factory, internal/linearoauth: within 30 minutes the
+    // token before gets the same pair.
     {.name = "linear",
      .title = "Linear",
      .authorization_url = "https://linear.app/oauth/authorize",
@@ -213,7 +227,10 @@ constexpr std::array<Profile, 28> table{{
      .scope_separator = ScopeSeparator::comma,
      .certainty = Certainty::documented,
      .granted_commas = true,
-     .refresh = {.access_ttl = Len::of_hours(24)},
+     .refresh = {.grace = Len::of_minutes(30),
+                 .access_ttl = Len::of_hours(24),
+                 .reuse = Reuse::grace_same,
+                 .certainty = Certainty::second_hand},
      .account_id_members = {"id"},
      .account_label_members = {"email", "name"}},
     // entra-docs, refresh-tokens.md: a new one each time, the old one stays valid; 90 days.
@@ -240,16 +257,17 @@ constexpr std::array<Profile, 28> table{{
      .refresh = {.reuse = Reuse::refused, .certainty = Certainty::second_hand},
      .account_id_members = {"id"},
      .account_label_members = {"name"}},
-    // okta-developer-docs, refresh-tokens: 7 days; the grace is a setting, 0..60 s; reuse kills.
+    // okta-developer-docs, refresh-tokens: the grace is a setting, 0..60 s; reuse kills. How long
+    // one
+    // may lie unused is one too, and the server of an organisation has no such end.
     {.name = "okta",
      .title = "Okta",
      .certainty = Certainty::documented,
-     .refresh = {.idle = Len::of_days(7),
-                 .certainty = Certainty::documented,
-                 .revokes_grant = false},
+     .refresh = {.certainty = Certainty::documented, .revokes_grant = false},
      .account_id_members = {"sub"},
      .account_label_members = {"preferred_username", "email", "name"}},
     // nango.dev on Salesforce: rotation is a policy of app and customer; five pairs alive.
+    // help.salesforce.com, 005316711: a spent one ends what came of it.
     {.name = "salesforce",
      .title = "Salesforce",
      .authorization_url = "https://login.salesforce.com/services/oauth2/authorize",
@@ -258,17 +276,24 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://login.salesforce.com/services/oauth2/userinfo",
      .auth_style = AuthStyle::body,
      .certainty = Certainty::documented,
-     .refresh = {.live_limit = 5},
+     .refresh = {.live_limit = 5, .certainty = Certainty::second_hand},
      .account_id_members = {"user_id"},
      .account_label_members = {"preferred_username", "email", "name"}},
-    // shopify.dev, offline tokens: 1 hour, 90 days, one pair for each app and shop.
+    // shopify.dev, offline tokens: 1 hour, 90 days, one pair for each app and shop; changelog of
+    // 2026-08-28: the token before is good until its successor is used, 30 days at most.
+    // shopify-app-php#12: who does not ask for an expiring token gets one that lasts, alone.
     {.name = "shopify",
      .title = "Shopify",
      .auth_style = AuthStyle::body,
      .scope_separator = ScopeSeparator::comma,
      .certainty = Certainty::assumed,
      .granted_commas = true,
-     .refresh = {.idle = Len::of_days(90), .live_limit = 1},
+     .refresh = {.grace = Len::of_days(30),
+                 .idle = Len::of_days(90),
+                 .live_limit = 1,
+                 .reuse = Reuse::grace_new,
+                 .certainty = Certainty::second_hand,
+                 .lasting_alone = true},
      .account_id_members = {"id"}},
     // A challenge is only taken by apps that have switched PKCE on, so none is sent.
     // api.slack.com/authentication/rotation: 12 hours where rotation is on, else no end.
@@ -295,24 +320,27 @@ constexpr std::array<Profile, 28> table{{
      .nested_token_type = "user",
      .account_id_members = {"user_id"},
      .account_label_members = {"user"}},
-    // Samples of its configuration: 10 s of grace; with which successor is not said.
+    // supabase/auth, internal/tokens/service.go: within 10 s the token before gets the same
+    // successor; authorize.go: none without a challenge.
     {.name = "supabase",
      .title = "Supabase",
+     .pkce = Pkce::required,
      .certainty = Certainty::assumed,
      .refresh = {.grace = Len::of_seconds(10),
-                 .reuse = Reuse::grace_new,
-                 .certainty = Certainty::second_hand}},
-    // Its storage-schema.md: the token before is good until its successor is used; 30 days.
+                 .reuse = Reuse::grace_same,
+                 .certainty = Certainty::documented}},
+    // Its storage-schema.md: the token before is good until its successor is used. How long it
+    // lives is a setting, and counted from the login.
     {.name = "workers-oauth-provider",
      .title = "Workers OAuth provider",
      .certainty = Certainty::assumed,
      .refresh = {.grace = Len::of_days(30),
-                 .idle = Len::of_days(30),
+                 .live_limit = 1,
                  .reuse = Reuse::grace_new,
                  .after_grace = Reuse::refused,
                  .certainty = Certainty::documented,
                  .revokes_grant = false}},
-    // elizaOS#20027: 2 hours, single use.
+    // xdevplatform/docs, x-ads-api/mcp.mdx: 2 hours, single use.
     {.name = "x",
      .title = "X",
      .authorization_url = "https://x.com/i/oauth2/authorize",
@@ -321,11 +349,13 @@ constexpr std::array<Profile, 28> table{{
      .user_info_url = "https://api.x.com/2/users/me",
      .pkce = Pkce::required,
      .certainty = Certainty::documented,
-     .refresh = {.access_ttl = Len::of_hours(2), .dialect = Dialect::x},
+     .refresh = {.access_ttl = Len::of_hours(2),
+                 .dialect = Dialect::x,
+                 .certainty = Certainty::documented},
      .account_object = "data",
      .account_id_members = {"id"},
      .account_label_members = {"username", "name"}},
-    // community.xero.com, 105714701: 30 minutes of grace; 60 days; 30 minutes.
+    // developer.xero.com, faq/oauth2: 30 minutes of grace; 60 days; 30 minutes.
     {.name = "xero",
      .title = "Xero",
      .authorization_url = "https://login.xero.com/identity/connect/authorize",
@@ -337,23 +367,26 @@ constexpr std::array<Profile, 28> table{{
                  .access_ttl = Len::of_minutes(30),
                  .idle = Len::of_days(60),
                  .reuse = Reuse::grace_new,
-                 .certainty = Certainty::second_hand},
+                 .certainty = Certainty::documented},
      .account_id_members = {"sub"},
      .account_label_members = {"preferred_username", "email", "name"}},
     // Every data centre has its own hosts.
-    // vaultgate docs: never rotates; errors come with HTTP 200.
+    // vaultgate docs: never rotates; errors come with HTTP 200. zoho.com, oauth-step4: 20 alive for
+    // each user.
     {.name = "zoho",
      .title = "Zoho",
      .auth_style = AuthStyle::body,
      .scope_separator = ScopeSeparator::comma,
      .certainty = Certainty::second_hand,
      .granted_commas = true,
-     .refresh = {.reuse = Reuse::harmless,
+     .refresh = {.live_limit = 20,
+                 .reuse = Reuse::harmless,
                  .dialect = Dialect::zoho,
                  .certainty = Certainty::second_hand},
      .account_id_members = {"ZUID"},
      .account_label_members = {"Email", "Display_Name"}},
-    // A remark in code that uses it: 90 days.
+    // A remark in code that uses it: 90 days. devforum.zoom.us, 72070: a refresh ends the token
+    // before; 95429: so does another login of the same person.
     {.name = "zoom",
      .title = "Zoom",
      .authorization_url = "https://zoom.us/oauth/authorize",
@@ -361,7 +394,7 @@ constexpr std::array<Profile, 28> table{{
      .revocation_url = "https://zoom.us/oauth/revoke",
      .user_info_url = "https://api.zoom.us/v2/users/me",
      .certainty = Certainty::documented,
-     .refresh = {.idle = Len::of_days(90)},
+     .refresh = {.idle = Len::of_days(90), .live_limit = 1, .old_access_dies = true},
      .account_id_members = {"id"},
      .account_label_members = {"email", "display_name"}},
 }};

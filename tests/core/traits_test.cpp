@@ -28,6 +28,7 @@ constexpr std::int64_t hour = 3'600;
 constexpr std::int64_t day = 86'400;
 constexpr auto family = Rotation::family_revoked;
 constexpr auto refused = Rotation::strict_refused;
+constexpr auto grace_same = Rotation::grace_same;
 constexpr auto grace_new = Rotation::grace_new;
 constexpr auto none = Rotation::none;
 constexpr auto assumed = Certainty::assumed;
@@ -44,23 +45,23 @@ const std::map<std::string_view, Row> expected = {
     {"generic", {family, 0, hour, 0, 0, assumed}},
     {"github-app", {refused, 0, 8 * hour, 183 * day, 0, second_hand}},
     {"github-oauth", {none, 0, 0, 0, 0, documented}},
-    {"gitlab", {family, 0, 2 * hour, 0, 0, assumed}},
+    {"gitlab", {refused, 0, 2 * hour, 0, 0, second_hand}},
     {"google", {none, 0, hour, 182 * day, 0, second_hand}},
     {"hubspot", {none, 0, 1'800, 0, 0, second_hand}},
     {"hydra", {family, 0, hour, 0, 0, documented}},
     {"intuit", {family, 0, hour, 100 * day, 1'825 * day, assumed}},
     {"keycloak", {family, 0, hour, 0, 0, documented}},
-    {"linear", {family, 0, 24 * hour, 0, 0, assumed}},
+    {"linear", {grace_same, 1'800, 24 * hour, 0, 0, second_hand}},
     {"microsoft", {none, 0, hour, 90 * day, 0, documented}},
     {"notion", {refused, 0, hour, 0, 0, second_hand}},
-    {"okta", {family, 0, hour, 7 * day, 0, documented}},
-    {"salesforce", {family, 0, hour, 0, 0, assumed}},
-    {"shopify", {family, 0, hour, 90 * day, 0, assumed}},
+    {"okta", {family, 0, hour, 0, 0, documented}},
+    {"salesforce", {family, 0, hour, 0, 0, second_hand}},
+    {"shopify", {grace_new, 30 * day, hour, 90 * day, 0, second_hand}},
     {"slack", {refused, 0, 12 * hour, 0, 0, second_hand}},
-    {"supabase", {grace_new, 10, hour, 0, 0, second_hand}},
-    {"workers-oauth-provider", {grace_new, 30 * day, hour, 30 * day, 0, documented}},
-    {"x", {family, 0, 2 * hour, 0, 0, assumed}},
-    {"xero", {grace_new, 1'800, 1'800, 60 * day, 0, second_hand}},
+    {"supabase", {grace_same, 10, hour, 0, 0, documented}},
+    {"workers-oauth-provider", {grace_new, 30 * day, hour, 0, 0, documented}},
+    {"x", {family, 0, 2 * hour, 0, 0, documented}},
+    {"xero", {grace_new, 1'800, 1'800, 60 * day, 0, documented}},
     {"zoho", {none, 0, hour, 0, 0, second_hand}},
     {"zoom", {family, 0, hour, 90 * day, 0, assumed}},
 };
@@ -86,9 +87,10 @@ TEST_CASE("traits: every profile's facts") {
     CHECK_FALSE(facts.server_errors_unspent);
     CHECK(facts.needs_redirect_uri == (name == "gitlab"));
     CHECK(facts.traits.old_access_dies ==
-          (name == "github-app" || name == "gitlab" || name == "airtable"));
+          (name == "github-app" || name == "gitlab" || name == "airtable" || name == "hydra" ||
+           name == "zoom"));
     CHECK(facts.traits.revocation_needs_live == (name == "github-app" || name == "slack"));
-    const bool alone = name == "github-app" || name == "slack";
+    const bool alone = name == "github-app" || name == "shopify" || name == "slack";
     CHECK(facts.traits.access_lifetime == (alone ? Millis{0} : facts.access_ttl));
     CHECK(facts.traits.max_access_lifetime == seconds(name == "discord" ? 7 * day : day));
     CHECK(facts.traits.after_grace == (name == "workers-oauth-provider" ? refused : family));
@@ -118,7 +120,7 @@ TEST_CASE("traits: what a revocation ends") {
     const std::string_view name = row.name;
     INFO(name);
     CHECK(refresh::facts_of(row, false).traits.revocation == Revocation::none);
-    const bool token = name == "box" || name == "discord" || name == "github-app" ||
+    const bool token = name == "box" || name == "github-app" ||
                        name == "github-oauth" || name == "gitlab" || name == "hydra" ||
                        name == "okta" || name == "workers-oauth-provider";
     CHECK(refresh::facts_of(row, true).traits.revocation ==
