@@ -19,6 +19,7 @@ export default defineConfig({
     dir: fileURLToPath(new URL('../tests/worker', import.meta.url)),
     include: ['*.test.ts'],
     globalSetup: ['../tests/worker/servers.ts'],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 })

@@ -120,9 +120,9 @@ TEST_CASE("traits: what a revocation ends") {
     const std::string_view name = row.name;
     INFO(name);
     CHECK(refresh::facts_of(row, false).traits.revocation == Revocation::none);
-    const bool token = name == "box" || name == "github-app" ||
-                       name == "github-oauth" || name == "gitlab" || name == "hydra" ||
-                       name == "okta" || name == "workers-oauth-provider";
+    const bool token = name == "box" || name == "github-app" || name == "github-oauth" ||
+                       name == "gitlab" || name == "hydra" || name == "okta" ||
+                       name == "workers-oauth-provider";
     CHECK(refresh::facts_of(row, true).traits.revocation ==
           (token ? Revocation::token : Revocation::grant));
     CHECK((refresh::traits_of(row).revocation == Revocation::none) == row.revocation_url.empty());

@@ -11,5 +11,10 @@ export default defineConfig({
       },
     }),
   ],
-  test: { include: ['traces.test.ts'], provide: { traces: readTraces() }, testTimeout: 60_000 },
+  test: {
+    include: ['traces.test.ts'],
+    provide: { traces: readTraces() },
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
 })

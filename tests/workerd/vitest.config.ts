@@ -13,6 +13,8 @@ export default defineConfig({
   ],
   test: {
     include: ['vectors.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     provide: { documents: readDocuments(), digest: readDigest(), choices: readChoices() },
   },
 })

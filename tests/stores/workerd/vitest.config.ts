@@ -13,5 +13,5 @@ export default defineConfig({
       },
     }),
   ],
-  test: { include: ['*.test.ts'], testTimeout: 60_000 },
+  test: { include: ['*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
 })
