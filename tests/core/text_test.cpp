@@ -135,6 +135,23 @@ TEST_CASE("threat T18 base64url: longer texts, one character changed") {
   SUCCEED();
 }
 
+TEST_CASE("threat T18 base64url: every byte at every place of a long text") {
+  Random random{12};
+  const std::string good = base64url(random.bytes(37));
+  std::size_t read = 0;
+  for (std::size_t place = 0; place < good.size(); ++place) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text = good;
+      text[place] = static_cast<char>(byte);
+      const auto want = from_base64url(text);
+      if (decoded(text) != want) FAIL("differs for " << hex(bytes_of(text)));
+      if (want) ++read;
+    }
+  }
+  // 64 digits each, but the last carries two bits.
+  CHECK(read == (good.size() - 1) * 64 + 4);
+}
+
 TEST_CASE("base64url: too little room is an error before anything is written") {
   for (std::size_t size = 1; size <= 40; ++size) {
     const std::string text = base64url(Octets(size, 0xff));
