@@ -115,7 +115,7 @@ export const suites = [
   { name: 'sim-node', steps: [...simulators, nodeTest('Node', 'tests/js/traces.node.test.ts')] },
   { name: 'sim-workerd', steps: [...simulators, vitest('workerd', 'tests/workerd', 'traces.config.ts')] },
   { name: 'sim-chromium', steps: [...simulators, nodeTest('Chromium', 'tests/js/traces.chromium.test.ts')] },
-  { name: 'glue', steps: [built, nodeTest('Node', 'js-glue/test/*.test.ts')] },
+  { name: 'glue', steps: [built, nodeTest('Node', 'js-glue/test/*.test.ts', 'bench/*.test.ts')] },
   { name: 'vectors-node', steps: [built, nodeTest('Node', 'tests/js/vectors.node.test.ts')] },
   { name: 'vectors-workerd', steps: [built, vitest('workerd', 'tests/workerd')] },
   { name: 'vectors-chromium', steps: [built, nodeTest('Chromium', 'tests/js/vectors.chromium.test.ts')] },

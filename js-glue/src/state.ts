@@ -203,13 +203,13 @@ function readState(module: Module, compared: readonly string[]): State {
     provider: compared[3] || piece(4),
     subject: compared[4] || piece(5),
     owner: { kind: ownerKinds[u8[stateOwnerKind]!]!, id: piece(6) },
-    nonce: piece(9),
-    issuedAt: f64[stateIssuedAt]!,
-    expiresAt: f64[stateExpiresAt]!,
   } as { -readonly [name in keyof State]: State[name] }
   const app = piece(7)
   const returnTo = piece(8)
   if (app !== '') state.app = app
   if (returnTo !== '') state.returnTo = returnTo
+  state.nonce = piece(9)
+  state.issuedAt = f64[stateIssuedAt]!
+  state.expiresAt = f64[stateExpiresAt]!
   return state
 }
