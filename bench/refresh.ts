@@ -97,6 +97,7 @@ async function measureHot({ ours }: Stage, { rounds, calls }: RefreshOptions): P
   // A request asks for a token a few times. What thousands of calls leave for the collector until their one request has
   // ended is not what is asked about here.
   const requests = 10
+  const warmups = 10
   const time = async (name: (typeof hotNames)[number]): Promise<{ wall: number; cpu: number }> => {
     const sum = { wall: 0, cpu: 0 }
     for (let n = 0; n < requests; n++) {
@@ -106,7 +107,8 @@ async function measureHot({ ours }: Stage, { rounds, calls }: RefreshOptions): P
     }
     return sum
   }
-  for (const name of hotNames) await time(name)
+  // What is asked about is hot: compiled by then, on every side.
+  for (let n = 0; n < warmups; n++) for (const name of hotNames) await time(name)
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[(i + round) % cells.length]!
@@ -190,7 +192,7 @@ function barsOf(cells: readonly Cell[], { heapBytes }: Memory, { statements, ala
     measured,
     wall,
     bar: `<= ${most}`,
-    met: wall <= most,
+    met: measured <= most,
   })
   const against = (name: string, to: string, most: number, what = `token.hot: ${name} / ${to}`): Bar =>
     atMost(what, ratio(name, to, 'cpu'), ratio(name, to, 'wall'), most)
