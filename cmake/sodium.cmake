@@ -64,7 +64,7 @@ target_compile_definitions(sodium
     $<$<NOT:$<STREQUAL:${CMAKE_C_BYTE_ORDER},BIG_ENDIAN>>:NATIVE_LITTLE_ENDIAN=1>)
 target_compile_options(sodium PRIVATE -w -fvisibility=hidden -ffunction-sections -fdata-sections)
 set_target_properties(sodium PROPERTIES C_STANDARD 99 C_EXTENSIONS ON)
-# Keys come with their points (sodium_key.h): nothing else of a verification is another's than libsodium's.
+# Keys come with their points (sodium_key.h); everything else of a verification is as libsodium has it.
 set_source_files_properties("${sodium_source}/crypto_sign/ed25519/ref10/open.c"
   PROPERTIES COMPILE_DEFINITIONS ge25519_frombytes_negate_vartime=latchkey_ed25519_unpacked)
 if(LATCHKEY_WASM)

@@ -9,7 +9,7 @@ _Static_assert(sizeof(ge25519_p3) == sizeof(int32_t[40]), "a point is four times
 int32_t latchkey_ed25519_unpack(const uint8_t bytes[32], int32_t point[40]) {
   ge25519_p3 found;
   const int32_t status = ge25519_frombytes_negate_vartime(&found, bytes);
-  memcpy(point, &found, sizeof found);
+  if (status == 0) memcpy(point, &found, sizeof found);
   return status;
 }
 

@@ -16,7 +16,8 @@ struct latchkey_ed25519_key {
   int32_t status;
 };
 
-/* Finds the negated point of a key, as limbs; -1 where there is none, else 0: the status. */
+/* Finds the negated point of a key, as limbs. Returns the status: 0, or -1 and nothing in `point`
+   where there is none. */
 int32_t latchkey_ed25519_unpack(const uint8_t bytes[32], int32_t point[40]);
 
 #ifdef __cplusplus

@@ -236,6 +236,7 @@ TEST_CASE("threat T15 crypto: what is no point of the curve verifies nothing") {
     const auto made = crypto::verify_key(bytes);
     CHECK(made.bytes == bytes);
     points += made.status == 0 ? 1 : 0;
+    CHECK((made.status == 0) == (made.point != decltype(made.point){}));
     CHECK_FALSE(crypto::verify(made, message, signature));
   }
   // As many of these y have an x by Euler's criterion, counted with other arithmetic.
